@@ -1,0 +1,148 @@
+"""The nouns of a run: what is compared, under which load, and on which part of the machine.
+
+Frozen records without behaviour. A number's name carries its unit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Setting = str | int
+Profile = Literal["closed", "rate", "capacity"]
+Severity = Literal["invalid", "warning", "note"]
+Limiter = Literal["sut-cpu", "service-cpu", "generator", "schedule", "waiting", "memory", "errors", "unknown"]
+Verdict = Literal["faster", "slower", "tie", "invalid"]
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One folder of `apps/`: a framework on a server with settings."""
+
+    id: str
+    """The folder's name."""
+    folder: str
+    """The folder's absolute path."""
+    framework: str
+    language: str
+    server: str
+    interface: str
+    concurrency: str
+    tuning: Literal["default", "tuned"]
+    start: tuple[str, ...]
+    """The argument list, with placeholders still in it."""
+    settings: Mapping[str, Setting] = field(default_factory=dict)
+    """Placeholders of the variant's own; a value may itself hold `{cpus}`."""
+    requirements: str | None = None
+    """The requirements file, relative to the folder."""
+    python: str | None = None
+    """The Python version that it wants, such as `3.13`; the harness's own where None."""
+    setup: tuple[str, ...] = ()
+    """An argument list that prepares a variant in another language."""
+    implements: tuple[str, ...] = ()
+    """The scenarios that it can serve; all where empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """What a user does: one Locust file, and what its head says that it needs."""
+
+    id: str
+    path: str
+    """The Locust file's absolute path."""
+    services: tuple[str, ...] = ()
+    """The backing services that it needs, such as `postgres`."""
+    endpoints: tuple[str, ...] = ()
+    """The contract's operations that it drives."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How users arrive."""
+
+    profile: Profile
+    users: int
+    rate_per_s: float | None = None
+    """Requests/s of the whole run; `rate` only."""
+    think_s: float = 0.0
+    """Mean think time between a user's response and next request."""
+    slo_ms: float | None = None
+    """The p99 bound; `capacity` only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caps:
+    """What one SUT may use."""
+
+    cpus: float
+    memory_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Which CPUs the SUT, the generator and the backing services get, and the caps."""
+
+    sut_cpus: tuple[int, ...]
+    generator_cpus: tuple[int, ...]
+    service_cpus: tuple[int, ...]
+    caps: Caps
+    overlap: bool
+    """Two of the three share a CPU."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """Variant (with settings and replica) x scenario x load."""
+
+    variant: str
+    scenario: str
+    load: Load
+    settings: Mapping[str, Setting] = field(default_factory=dict)
+    """Settings that differ from the variant's defaults."""
+    replica: int = 0
+    """0, or 1 for the twin of an A/A pair."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How long the phases of every trial last."""
+
+    warmup_s: float
+    window_s: float
+    drain_s: float = 10.0
+    """The bound within which requests in flight are awaited after the window."""
+    barrier_s: float = 60.0
+    """The bound within which every user must have been answered once."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedTrial:
+    """One measurement of one cell in one block."""
+
+    number: int
+    """From 1, in the order of execution; names the trial's folder."""
+    block: int
+    """From 1; the unit of pairing."""
+    cell: Cell
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A part of a plan whose trials were fixed before its first one began."""
+
+    name: str
+    trials: tuple[PlannedTrial, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One validity observation."""
+
+    code: str
+    severity: Severity
+    figure: float | None
+    """What was seen, in the unit that `threshold` has; None where nothing was measured."""
+    threshold: str
+    """The rule's bound in words, with its unit, such as `<= 0.1 % of requests`."""
+    remedy: str
