@@ -1,0 +1,131 @@
+"""The statistics that judgements rest on: ratios, intervals, adjusted p values, ranks. Pure functions.
+
+Every interval is a 95 % interval by Student's t. Trials are few (5 to 20), and there bootstrap intervals
+cover too little: 83 % at n = 5 and 90 % at n = 10 where 95 % is claimed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import special
+
+CONFIDENCE = 0.95
+_ROUNDING = 1e-12
+"""Spread of log ratios below this is what floating point leaves of equal ratios."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """Contender over base, from paired values."""
+
+    ratio: float
+    """The geometric mean of the pairs' ratios."""
+    low: float | None
+    high: float | None
+    p: float | None
+    """Two-sided, against a ratio of 1; None, as the bounds, with a single pair."""
+    pairs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mean:
+    """The mean of independent trials; the bounds are None with a single one."""
+
+    value: float
+    low: float | None
+    high: float | None
+
+
+def t_quantile(degrees: int) -> float:
+    """Return Student's t that leaves 2.5 % on either side (Student, Biometrika 6, 1908)."""
+    return float(special.stdtrit(degrees, 0.5 + CONFIDENCE / 2))
+
+
+def paired_ratio(base: Sequence[float], contender: Sequence[float]) -> Ratio:
+    """Return the geometric mean of contender/base with its paired t interval on log ratios.
+
+    Ratios are averaged geometrically because only then does swapping the sides invert the result
+    (Fleming and Wallace, "How not to lie with statistics", CACM 29(3), 1986). Pairs are blocks, so that
+    what drifts between blocks cancels (Kalibera and Jones, "Rigorous benchmarking in reasonable time",
+    ISMM 2013). Where all pairs have the same ratio the interval is that ratio, and p is 0, or 1 at a ratio
+    of 1. Raises ValueError for no pairs, unequal lengths, or a value that is not positive and finite.
+    """
+    if not base or len(base) != len(contender):
+        raise ValueError(f"pairs are needed, not {len(base)} and {len(contender)} values")
+    if not all(math.isfinite(value) and value > 0 for value in (*base, *contender)):
+        raise ValueError("a ratio needs positive, finite values")
+    logs = np.log(np.asarray(contender, float)) - np.log(np.asarray(base, float))
+    centre, pairs = float(logs.mean()), len(logs)
+    if pairs == 1:
+        return Ratio(math.exp(centre), None, None, None, pairs)
+    spread = float(logs.std(ddof=1))
+    if spread <= _ROUNDING:
+        return Ratio(
+            math.exp(centre), math.exp(centre), math.exp(centre), float(abs(centre) <= _ROUNDING), pairs
+        )
+    error = spread / math.sqrt(pairs)
+    half = t_quantile(pairs - 1) * error
+    p = 2 * float(special.stdtr(pairs - 1, -abs(centre) / error))
+    return Ratio(math.exp(centre), math.exp(centre - half), math.exp(centre + half), p, pairs)
+
+
+def mean_interval(values: Sequence[float]) -> Mean:
+    """Return the mean with its t interval over independent trials.
+
+    The interval is about the mean of such trials on this machine at this time, between blocks and
+    unpaired: two cells whose intervals overlap may still differ by their paired ratio. It is symmetric and
+    not cut at zero. Raises ValueError where there are no values.
+    """
+    if not values:
+        raise ValueError("a mean needs values")
+    array = np.asarray(values, float)
+    centre = float(array.mean())
+    if len(array) == 1:
+        return Mean(centre, None, None)
+    half = t_quantile(len(array) - 1) * float(array.std(ddof=1)) / math.sqrt(len(array))
+    return Mean(centre, centre - half, centre + half)
+
+
+def coefficient_of_variation(values: Sequence[float]) -> float | None:
+    """Return the sample standard deviation over the mean; None for fewer than two values or a mean of 0."""
+    if len(values) < 2:
+        return None
+    array = np.asarray(values, float)
+    centre = float(array.mean())
+    return float(array.std(ddof=1)) / abs(centre) if centre else None
+
+
+def holm(p_values: Sequence[float]) -> tuple[float, ...]:
+    """Return the p values adjusted for their number, in the order given.
+
+    The step-down method of Holm, "A simple sequentially rejective multiple test procedure", Scandinavian
+    Journal of Statistics 6, 1979: the chance of one false rejection or more in the family stays below the
+    level, whatever the dependence.
+    """
+    adjusted = [0.0] * len(p_values)
+    highest = 0.0
+    for step, index in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
+        highest = max(highest, min(1.0, (len(p_values) - step) * p_values[index]))
+        adjusted[index] = highest
+    return tuple(adjusted)
+
+
+def rank_intervals(names: Sequence[str], beats: Iterable[tuple[str, str]]) -> dict[str, tuple[int, int]]:
+    """Return each name's best and worst rank: 1 + those that beat it, and k − those that it beats.
+
+    `beats` holds (better, worse) for each significant difference. With simultaneous tests such intervals
+    hold all true ranks together (Mogstad, Romano, Shaikh and Wilhelm, "Inference for ranks", Review of
+    Economic Studies 91(1), 2024).
+    """
+    pairs = {(better, worse) for better, worse in beats if better in names and worse in names}
+    return {
+        name: (
+            1 + sum(worse == name for _, worse in pairs),
+            len(names) - sum(better == name for better, _ in pairs),
+        )
+        for name in names
+    }

@@ -1,0 +1,56 @@
+import pytest
+
+from harness import stats
+
+
+def test_single_pair_has_no_interval() -> None:
+    """One block tells a ratio and nothing about its spread."""
+    assert stats.paired_ratio([100.0], [200.0]) == stats.Ratio(pytest.approx(2.0), None, None, None, 1)  # type: ignore[arg-type]
+
+
+def test_equal_ratios_leave_no_spread() -> None:
+    """Blocks that all say the same ratio give an interval of that ratio, not a division by zero."""
+    same = stats.paired_ratio([100.0, 110.0, 90.0], [200.0, 220.0, 180.0])
+    assert (same.low, same.high) == (same.ratio, same.ratio)
+    assert same.p == 0.0
+    assert stats.paired_ratio([3.0, 4.0], [3.0, 4.0]).p == 1.0
+
+
+def test_closed_case() -> None:
+    """Log ratios of ln 2 and ln 8 have mean ln 4, standard error ln 2, and t = 2 on one degree."""
+    ratio = stats.paired_ratio([1.0, 1.0], [2.0, 8.0])
+    assert ratio.ratio == pytest.approx(4.0)
+    assert ratio.p == pytest.approx(0.29516723530086653)
+    assert ratio.high == pytest.approx(4 * 2**12.706204736432095)
+
+
+@pytest.mark.parametrize(
+    ("base", "contender"), [([], []), ([1.0], [1.0, 2.0]), ([0.0], [1.0]), ([1.0], [float("inf")])]
+)
+def test_what_has_no_ratio_is_refused(base: list[float], contender: list[float]) -> None:
+    """No pairs, unequal lengths, zeros and infinities raise rather than give a figure."""
+    with pytest.raises(ValueError):
+        stats.paired_ratio(base, contender)
+
+
+def test_mean_interval() -> None:
+    """10, 12 and 14 have mean 12 and a standard error of 2/√3; one value has no interval."""
+    mean = stats.mean_interval([10.0, 12.0, 14.0])
+    assert mean.value == 12.0
+    assert mean.high == pytest.approx(12 + 4.302652729911275 * 2 / 3**0.5)
+    assert stats.mean_interval([7.0]) == stats.Mean(7.0, None, None)
+    with pytest.raises(ValueError, match="needs values"):
+        stats.mean_interval([])
+
+
+def test_coefficient_of_variation() -> None:
+    """It is the sample deviation over the mean, and unknown where there is no spread to see."""
+    assert stats.coefficient_of_variation([9.0, 10.0, 11.0]) == pytest.approx(0.1)
+    assert stats.coefficient_of_variation([9.0]) is None
+    assert stats.coefficient_of_variation([-1.0, 1.0]) is None
+
+
+def test_rank_intervals() -> None:
+    """A beats both others, which can't be told apart: 1 to 1, and 2 to 3 twice."""
+    ranks = stats.rank_intervals(["a", "b", "c"], [("a", "b"), ("a", "c"), ("a", "gone")])
+    assert ranks == {"a": (1, 1), "b": (2, 3), "c": (2, 3)}
