@@ -1,0 +1,222 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+from pathlib import Path
+
+import pytest
+
+from harness import environments, interpreters
+from harness.errors import EnvironmentUnfit, UsageError, VariantFailed
+from harness.installer import explain
+from harness.model import Variant
+
+PACKAGE = "markupsafe==3.0.3\n"
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Keep environments in a folder of the test's own; uv's downloads are shared between tests."""
+    shared = environments.cache_folder() / "uv"
+    monkeypatch.setenv("UV_CACHE_DIR", str(shared))
+    monkeypatch.setenv("WEBDYNO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    return tmp_path / "cache"
+
+
+def variant_in(folder: Path, requirements: str, python: str | None = None) -> Variant:
+    """Make a variant that has these requirements."""
+    folder.mkdir(exist_ok=True)
+    (folder / "requirements.txt").write_text(requirements)
+    return Variant(
+        id="tiny",
+        folder=str(folder),
+        framework="none",
+        language="Python",
+        server="none",
+        interface="none",
+        concurrency="none",
+        tuning="default",
+        start=("python",),
+        requirements="requirements.txt",
+        python=python,
+    )
+
+
+def test_an_environment_is_made_once_with_bytecode(tmp_path: Path, cache: Path) -> None:
+    """A real package is installed and compiled, for all to read; the second time nothing is made."""
+    variant = variant_in(tmp_path / "tiny", PACKAGE)
+    reports: list[str] = []
+    before = os.umask(0o077)
+    try:
+        made = environments.ensure(variant, reports.append)
+    finally:
+        os.umask(before)
+    assert made.versions == {"markupsafe": "3.0.3", "python": interpreters.find(None).version}
+    assert made.bin.is_relative_to(cache)
+    assert list(made.bin.parent.rglob("markupsafe/__pycache__/*.pyc"))
+    closed = [
+        path for path in cache.rglob("*") if not path.is_symlink() and path.stat().st_mode & 0o044 != 0o044
+    ]
+    assert [path for path in closed if path.suffix != ".lock"] == []
+    where = subprocess.run(
+        [made.python, "-c", "import markupsafe; print(markupsafe.__file__)"], capture_output=True, text=True
+    )
+    assert where.stdout.startswith(str(cache))
+    assert len(reports) == 1
+    assert environments.ensure(variant, reports.append) == made
+    assert len(reports) == 1
+
+
+def test_other_requirements_make_another_environment(tmp_path: Path) -> None:
+    """The name follows the requirements and the interpreter, how it was built included."""
+    del tmp_path
+    own = interpreters.find(None)
+    other = interpreters.Interpreter("/python", "CPython", "3.13.0", own.platform, True)
+    names = {environments.key(text, python) for text in ("", "a==1\n") for python in (own, other)}
+    assert len(names) == 4
+    assert environments.key("a==1\n", own) in names
+
+
+def test_a_half_made_environment_is_remade(tmp_path: Path, cache: Path) -> None:
+    """A folder whose seal was never written is thrown away and made again, with all its packages."""
+    variant = variant_in(tmp_path / "tiny", PACKAGE)
+    made = environments.ensure(variant)
+    home = made.bin.parent
+    next(home.glob("webdyno-environment.json")).unlink()
+    for path in home.rglob("markupsafe/__init__.py"):
+        path.unlink()
+    (home / "rubbish").write_text("")
+    assert environments.ensure(variant) == made
+    assert list(home.rglob("markupsafe/__init__.py"))
+    assert not (home / "rubbish").exists()
+    assert cache.is_dir()
+
+
+@pytest.mark.usefixtures("cache")
+def test_two_makers_at_once_make_it_once(tmp_path: Path) -> None:
+    """The second maker waits for the first one's lock and takes what that made."""
+    variant = variant_in(tmp_path / "tiny", PACKAGE)
+    reports: list[str] = []
+    made: list[environments.Environment] = []
+    threads = [
+        threading.Thread(target=lambda: made.append(environments.ensure(variant, reports.append)))
+        for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(reports) == 1
+    assert made[0] == made[1] == made[2]
+
+
+@pytest.mark.usefixtures("cache")
+def test_a_requirement_that_is_none_is_told_with_uvs_words(tmp_path: Path) -> None:
+    """A requirement that can't be met is the variant's fault, and leaves no environment behind."""
+    variant = variant_in(tmp_path / "tiny", "markupsafe==99.99\n")
+    with pytest.raises(VariantFailed) as caught:
+        environments.ensure(variant)
+    assert caught.value.where.endswith("tiny/requirements.txt")
+    assert "markupsafe==99.99" in caught.value.log
+    assert not list(environments.cache_folder().glob("environments/*/bin"))
+
+
+@pytest.mark.usefixtures("cache")
+def test_no_network_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing answers, the environment is unfit, not the variant."""
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "empty"))
+    monkeypatch.setenv("UV_DEFAULT_INDEX", "http://127.0.0.1:9/simple")
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+    with pytest.raises(EnvironmentUnfit, match="can't be reached"):
+        environments.ensure(variant_in(tmp_path / "tiny", PACKAGE))
+
+
+def test_a_full_disk_is_told_as_such(tmp_path: Path) -> None:
+    """Words of uv about a full disk become an error that says where to make room."""
+    error = explain(
+        "error: No space left on device (os error 28)", variant_in(tmp_path / "tiny", ""), tmp_path
+    )
+    assert isinstance(error, EnvironmentUnfit)
+    assert error.where == str(tmp_path)
+    assert "WEBDYNO_CACHE" in error.remedy
+
+
+@pytest.mark.usefixtures("cache")
+@pytest.mark.parametrize(
+    "line", ["-r other.txt", "-e .", "--constraint=c.txt", "./wheel.whl", "file:///x.whl"]
+)
+def test_a_reference_to_another_file_is_refused(tmp_path: Path, line: str) -> None:
+    """What lies in other files would not change the environment's name, so it is a usage error."""
+    with pytest.raises(UsageError) as caught:
+        environments.ensure(variant_in(tmp_path / "tiny", f"# fine\n{line}\n"))
+    assert caught.value.where.endswith("requirements.txt:2")
+
+
+@pytest.mark.usefixtures("cache")
+def test_a_python_that_is_not_here_is_told(tmp_path: Path) -> None:
+    """A variant that wants a Python which is not installed makes the environment unfit."""
+    with pytest.raises(EnvironmentUnfit, match=r"there is no Python 3\.99 here"):
+        environments.ensure(variant_in(tmp_path / "tiny", "", python="3.99"))
+
+
+def test_the_newest_of_pyenvs_versions_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of pyenv's 3.42.9 and 3.42.10 the latter is taken, by number and not by letter."""
+    for version in ("3.42.9", "3.42.10", "3.42.bad"):
+        program = tmp_path / "versions" / version / "bin" / "python3.42"
+        program.parent.mkdir(parents=True)
+        answer = (
+            f'{{"executable": "{program}", "implementation": "CPython", "version": "{version}", '
+            '"platform": "linux", "configured": "--enable-optimizations", "prefix": "/x"}'
+        )
+        program.write_text(f"#!/bin/sh\necho '{answer}'\n" if "bad" not in version else "#!/bin/sh\nexit 1\n")
+        program.chmod(0o755)
+    monkeypatch.setenv("PYENV_ROOT", str(tmp_path))
+    found = interpreters.find("3.42")
+    assert found.version == "3.42.10"
+    assert found.optimised
+
+
+@pytest.mark.parametrize(
+    ("configured", "prefix", "expected"),
+    [
+        ("'--enable-optimizations' '--with-lto'", "/usr/local", True),
+        ("'--enable-shared'", "/root/.pyenv/versions/3.11.7", False),
+        ("'--enable-shared'", "/usr", None),
+        ("", "C:\\Python", None),
+    ],
+)
+def test_a_slow_build_is_known_by_its_flags(configured: str, prefix: str, expected: bool | None) -> None:
+    """Without the flag a build is slow, but for a distribution's, of which that can't be told."""
+    assert interpreters.optimised(configured, prefix) is expected
+
+
+def test_a_sut_gets_only_what_it_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of our environment reaches a SUT, and no variable stops bytecode."""
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    environment = environments.Environment(tmp_path / "bin", tmp_path / "bin/python", {}, None)
+    variant = variant_in(tmp_path / "tiny", "")
+    variables = environments.sut_environment(environment, variant, {"DATABASE_URL": "x"}, apps_root=tmp_path)
+    assert variables == {
+        "DATABASE_URL": "x",
+        "PATH": f"{tmp_path}/bin:/usr/local/bin:/usr/bin:/bin",
+        "PYTHONPATH": f"{tmp_path}/tiny:{tmp_path}",
+        "PYTHONUNBUFFERED": "1",
+        "LANG": "C.UTF-8",
+        "TZ": "UTC",
+        "HOME": "/nonexistent",
+    }
+
+
+@pytest.mark.usefixtures("cache")
+def test_bytecode_of_the_variant_is_written_beforehand(tmp_path: Path) -> None:
+    """The variant's code and `domain` are compiled by its own interpreter; a mistake in them is no error."""
+    variant = variant_in(tmp_path / "tiny", "")
+    (tmp_path / "tiny" / "app.py").write_text("x = 1\n")
+    (tmp_path / "tiny" / "broken.py").write_text("x = (\n")
+    (tmp_path / "domain").mkdir()
+    (tmp_path / "domain" / "chat.py").write_text("x = 1\n")
+    environments.compile_bytecode(environments.ensure(variant), variant, apps_root=tmp_path)
+    assert list(tmp_path.glob("tiny/__pycache__/app.*.pyc"))
+    assert list(tmp_path.glob("domain/__pycache__/chat.*.pyc"))
