@@ -1,0 +1,13 @@
+"""Which content types are JSON."""
+
+from __future__ import annotations
+
+
+def is_json(content_type: str) -> bool:
+    """Tell whether a Content-Type header names JSON, as Flask and FastAPI define it.
+
+    That is `application/json` or `application/<anything>+json` in any case, with or without parameters.
+    """
+    media_type = content_type.partition(";")[0].strip().lower()
+    main, _, sub = media_type.partition("/")
+    return main == "application" and (sub == "json" or sub.endswith("+json"))
