@@ -1,0 +1,261 @@
+"""A run as the store would give it back, made from a few numbers; the same seed makes the same run."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pandas as pd
+
+from harness.histogram import SIZE, Histogram, index_of
+from harness.model import Caps, Cell, Load, Placement, PlannedTrial, Setting, Stage, Timing, Variant
+from harness.records import (
+    SCHEMA,
+    Counters,
+    LoadTotals,
+    Phases,
+    RequestTotals,
+    SamplerRecord,
+    TrialRecord,
+    Usage,
+    WatchWindow,
+)
+
+MIB = 1 << 20
+S = 1_000_000_000
+USERS = 1000
+CLOSED = Load("closed", USERS)
+PLACEMENT = Placement((0,), (1,), (1,), Caps(1.0, 1 << 30), overlap=True)
+TIMING = Timing(warmup_s=3.0, window_s=8.0)
+WINDOW_NS = 8 * S
+START_NS = 100 * S
+
+
+@dataclass(frozen=True)
+class Speed:
+    """How a made-up variant performs on a scenario."""
+
+    requests_per_s: float
+    cpu_us: float
+    memory_mib: float
+
+
+@dataclass(frozen=True)
+class SyntheticTrial:
+    """What `harness.store.StoredTrial` offers, from memory."""
+
+    record: TrialRecord
+    folder: Path = Path("trial")
+    times_us: Mapping[int, int] = field(default_factory=dict)
+    """Response times in us, with their counts."""
+    memory_mib: float = 50.0
+
+    def series(self) -> pd.DataFrame:
+        """Return an even rate for each second."""
+        load = self.record.load
+        rate = load.requests // 8 if load else 0
+        return pd.DataFrame(
+            {
+                "second": range(-3, 8),
+                "requests": rate,
+                "errors": 0,
+                "response_p50_ms": 1.0,
+                "response_p99_ms": 2.0,
+                "in_flight": USERS,
+            }
+        )
+
+    def samples(self) -> pd.DataFrame:
+        """Return 4 Hz of memory that grows by 1 MiB in the window, after a peak in the warm-up."""
+        at = [step / 4 for step in range(-12, 33)]
+        held = [(self.memory_mib + 100 if s < 0 else self.memory_mib - 0.5 + s / 8) * MIB for s in at]
+        return pd.DataFrame(
+            {
+                "at_s": at,
+                "party": "sut",
+                "cpu_s": at,
+                "rss_bytes": held,
+                "anon_bytes": held,
+                "threads": 17,
+                "switches": 100,
+                "late_ms": 0.1,
+            }
+        )
+
+    def histogram(self, tag: str) -> Histogram:
+        """Return the same times for both tags."""
+        assert tag in ("response", "service")
+        counts = [0] * SIZE
+        for time_us, count in self.times_us.items():
+            counts[index_of(time_us)] += count
+        return Histogram.of(counts)
+
+
+@dataclass(frozen=True)
+class SyntheticRun:
+    """What `harness.store.StoredRun` offers, from memory."""
+
+    trials: tuple[SyntheticTrial, ...]
+    stages: tuple[Stage, ...]
+    variants: tuple[Variant, ...]
+    id: str = "20261124-120000-abcd"
+    folder: Path = Path("results/20261124-120000-abcd")
+    suite: str = "standard"
+    seed: int = 7
+    placement: Placement = PLACEMENT
+    fingerprint: Mapping[str, object] = field(
+        default_factory=lambda: {"cpu": "AMD EPYC", "cpus": 2, "kernel": "6.1.0", "python": "3.13.1"}
+    )
+    timing: Timing = TIMING
+    blocks: int = 5
+    state: str = "sealed"
+
+
+def watch(
+    cpu: float = 0.5, wait: float | None = 0.01, stall_ms: float = 5.0, at_s: float = 0.0
+) -> WatchWindow:
+    """Return 5 s of the generator, from `at_s` after the window's start."""
+    start = START_NS + int(at_s * S)
+    return WatchWindow(0, start, start + 5 * S, cpu, wait, int(stall_ms * 1e6))
+
+
+def load_totals(requests: int = 56_000, users: int = USERS) -> LoadTotals:
+    """Return what a generator sees that keeps all its users busy."""
+    return LoadTotals(
+        requests=requests,
+        errors=0,
+        sent=requests * 11 // 8 + users,
+        by_name=(RequestTotals("GET /json", requests),),
+        response_sum_ns=users * WINDOW_NS,
+        response_min_ns=1_000_000,
+        response_max_ns=400_000_000,
+        service_sum_ns=users * WINDOW_NS,
+        in_flight_ns=users * WINDOW_NS,
+        thinking_ns=0,
+        users=users,
+        users_served=users,
+        requests_per_user_min=requests // users - 2,
+        requests_per_user_max=requests // users + 2,
+        connections_opened=users,
+        censored=0,
+    )
+
+
+def trial_record(cell: Cell | None = None, number: int = 1, block: int = 1) -> TrialRecord:
+    """Return a trial that breaks no rule but `overlap`'s."""
+    return TrialRecord(
+        schema=SCHEMA,
+        run="20261124-120000-abcd",
+        number=number,
+        block=block,
+        cell=cell or Cell("flask-gunicorn", "hello", CLOSED),
+        started="2026-11-24T12:00:00Z",
+        startup_s=0.75,
+        idle_bytes=40 * MIB,
+        versions={"python": "3.13.1", "flask": "3.1.3"},
+        optimised=True,
+        failure=None,
+        phases=Phases(START_NS - 3 * S, START_NS, START_NS + WINDOW_NS, START_NS + WINDOW_NS + S),
+        load=load_totals(),
+        usage=(
+            usage("sut", cpu_s=7.6, memory_mib=50.0),
+            usage("generator", cpu_s=3.2),
+            usage("postgres", cpu_s=0.8),
+        ),
+        watch=(watch(), watch(at_s=3.0)),
+        sampler=SamplerRecord(32, 400_000, 9_600_000),
+        sut_exit=None,
+        oom_kills=0,
+        caps_enforced=True,
+    )
+
+
+def usage(party: str, cpu_s: float, memory_mib: float | None = None) -> Usage:
+    """Return a party's counters at the window's edges; 80 periods, of which 20 were throttled."""
+    held = None if memory_mib is None else int(memory_mib * MIB)
+    start = Counters(START_NS, 2 * S, 100, 10, 0, held, 0, 8 * MIB, held, 0, 2)
+    end = replace(
+        start,
+        at_ns=START_NS + WINDOW_NS,
+        cpu_ns=2 * S + int(cpu_s * S),
+        periods=180,
+        throttled_periods=30,
+        kernel_peak_bytes=None if held is None else held + 20 * MIB,
+    )
+    return Usage(party, start, end)
+
+
+def trial(
+    cell: Cell, number: int, block: int, speed: Speed, factor: float = 1.0, memory: float = 1.0
+) -> SyntheticTrial:
+    """Return a closed trial at a speed times a factor; its latency follows from Little's law."""
+    requests = int(speed.requests_per_s * factor * 8)
+    mean_us = USERS * 8e6 / requests
+    shape = {0.5: 0.2, 0.9: 0.4, 1.0: 0.3, 1.6: 0.08, 2.5: 0.0185, 4.0: 0.0015}
+    times = {int(mean_us * at): int(requests * share) for at, share in shape.items()}
+    plain = trial_record(cell, number, block)
+    cpu_s = min(requests * speed.cpu_us / 1e6, 7.99)
+    held_mib = speed.memory_mib * memory
+    own = (usage("sut", cpu_s, held_mib), *plain.usage[1:])
+    load = replace(load_totals(requests), response_max_ns=int(mean_us * 4200))
+    return SyntheticTrial(replace(plain, load=load, usage=own), Path(f"{number:03d}"), times, held_mib)
+
+
+def variant(name: str, settings: Mapping[str, Setting] | None = None) -> Variant:
+    """Return a variant of that name."""
+    framework = name.partition("-")[0].capitalize()
+    return Variant(
+        id=name,
+        folder=f"/apps/{name}",
+        framework=framework,
+        language="Python",
+        server="Gunicorn",
+        interface="WSGI",
+        concurrency="threads",
+        tuning="default",
+        start=("gunicorn", "--bind", "{host}:{port}"),
+        settings=settings or {},
+    )
+
+
+BASE_SPEEDS = {
+    "fastapi-uvicorn": Speed(7200.0, 131.0, 62.0),
+    "flask-gunicorn": Speed(3500.0, 270.0, 48.0),
+    "django-gunicorn": Speed(3480.0, 272.0, 71.0),
+}
+
+
+def run(
+    speeds: Mapping[str, Speed] | None = None,
+    scenarios: Sequence[str] = ("hello", "history"),
+    blocks: int = 5,
+    twin: str | None = "flask-gunicorn",
+    noise: float = 0.01,
+) -> SyntheticRun:
+    """Return a run of every variant on every scenario; blocks share a drift, trials have noise of their own.
+
+    The A/A pair is of `twin` on the first scenario.
+    """
+    speeds = BASE_SPEEDS if speeds is None else speeds
+    chance = random.Random(7)
+    trials: list[SyntheticTrial] = []
+    for step, scenario in enumerate(scenarios):
+        cells = [Cell(name, scenario, CLOSED) for name in speeds]
+        if step == 0 and twin is not None:
+            cells.append(Cell(twin, scenario, CLOSED, replica=1))
+        for block in range(1, blocks + 1):
+            drift = chance.gauss(1, 0.05)
+            for cell in chance.sample(cells, len(cells)):
+                speed = speeds[cell.variant]
+                factor = drift * chance.gauss(1, noise) / (1 + step)
+                made = trial(cell, len(trials) + 1, block, speed, factor, chance.gauss(1, 0.002))
+                trials.append(made)
+    planned = tuple(PlannedTrial(t.record.number, t.record.block, t.record.cell) for t in trials)
+    return SyntheticRun(
+        trials=tuple(trials),
+        stages=(Stage("trials", planned),),
+        variants=tuple(variant(name, {"workers": 1}) for name in speeds),
+        blocks=blocks,
+    )

@@ -1,0 +1,111 @@
+from collections.abc import Sequence
+
+import pytest
+from synthetic import CLOSED
+
+from harness.comparison import METRICS, Measured, compare, name_of, noise_floor, ranks
+from harness.model import Cell
+from harness.summary import Comparison
+
+NOISE = (1.00, 1.01, 0.99, 1.005, 0.995)
+
+
+def trials(
+    name: str, rate: float, scenario: str = "hello", replica: int = 0, noise: Sequence[float] = NOISE
+) -> list[Measured]:
+    """Return a trial per block; latency, CPU and memory go against the rate."""
+    cell = Cell(name, scenario, CLOSED, replica=replica)
+    return [
+        Measured(
+            cell, block, True, {m: rate * n if m == "requests_per_s" else 1000 / rate / n for m in METRICS}
+        )
+        for block, n in enumerate(noise, 1)
+    ]
+
+
+def one(comparisons: Sequence[Comparison], base: str, metric: str = "requests_per_s") -> Comparison:
+    """Return the only comparison of a base on a metric."""
+    (found,) = [c for c in comparisons if c.base == base and c.metric == metric]
+    return found
+
+
+def test_faster_is_better_on_each_metric() -> None:
+    """A contender of twice the rate is faster on all metrics, though ratios of times are below 1."""
+    made = compare(trials("a", 100.0) + trials("b", 200.0, noise=NOISE[::-1]))
+    assert [c.verdict for c in made] == ["faster"] * len(METRICS)
+    assert [round(c.ratio or 0, 6) for c in made] == [2.0, 0.5, 0.5, 0.5, 0.5]
+    swapped = compare(trials("a", 200.0) + trials("b", 100.0, noise=NOISE[::-1]))
+    assert [c.verdict for c in swapped] == ["slower"] * len(METRICS)
+
+
+@pytest.mark.parametrize(
+    ("rate", "verdict"), [(101.9, "tie"), (102.1, "faster"), (98.1, "tie"), (97.9, "slower")]
+)
+def test_nothing_within_the_floor_is_a_difference(rate: float, verdict: str) -> None:
+    """However significant, a difference of less than 2 % is a tie."""
+    made = one(compare(trials("a", 100.0) + trials("b", rate)), "a")
+    assert made.p_holm is not None
+    assert made.p_holm < 1e-6
+    assert made.verdict == verdict
+
+
+def test_the_floor_is_the_scenarios_own_noise() -> None:
+    """An A/A pair that differs by 5 % makes 4 % a tie there, and in scenarios without a pair."""
+    measured = trials("a", 100.0) + trials("a", 105.0, replica=1) + trials("b", 104.0)
+    measured += trials("a", 100.0, "history") + trials("b", 104.0, "history")
+    made = [c for c in compare(measured) if c.metric == "requests_per_s" and c.contender == "b"]
+    assert [(c.scenario, round(c.floor, 6), c.verdict) for c in made] == [
+        ("hello", 0.05, "tie"),
+        ("history", 0.05, "tie"),
+    ]
+    assert noise_floor([]) == 0.02
+
+
+def test_twins_stay_out_of_the_family() -> None:
+    """Holm counts the questions asked: three variants are three, A/A pairs none."""
+    noise = ((1.0, 1.1, 0.8, 1.1, 0.9), (1.2, 1.1, 1.2, 1.1, 1.3), (0.8, 1.3, 1.0, 1.2, 0.9))
+    measured = [m for name, own in zip("abc", noise, strict=True) for m in trials(name, 100.0, noise=own)]
+    without = compare(measured)
+    twin = compare(measured + trials("a", 100.0, replica=1, noise=noise[1]))
+    assert [c.p_holm for c in without] == [c.p_holm for c in twin if c.contender != "a#1"]
+    assert any(c.p_holm != 1.0 for c in without)
+    assert [c.contender for c in twin if c.metric == "requests_per_s"] == ["a#1", "b", "c", "c"]
+
+
+def test_blocks_pair_only_where_both_are_valid() -> None:
+    """An invalid trial takes its block out of the pair, and below five blocks there is no verdict."""
+    bad = trials("b", 200.0)
+    bad[2] = Measured(bad[2].cell, 3, False, bad[2].metrics)
+    made = one(compare(trials("a", 100.0) + bad), "a")
+    assert (made.blocks, made.verdict) == (4, None)
+    assert made.ratio == pytest.approx(2.0)
+    assert made.low is not None
+
+
+def test_a_variant_without_a_valid_trial_is_invalid() -> None:
+    """There is no ratio with a variant all of whose trials are invalid, and the verdict says so."""
+    bad = [Measured(t.cell, t.block, False, t.metrics) for t in trials("b", 200.0)]
+    made = one(compare(trials("a", 100.0) + bad), "a")
+    assert (made.ratio, made.low, made.p_holm, made.verdict) == (None, None, None, "invalid")
+
+
+def test_what_was_not_measured_has_no_ratio() -> None:
+    """A metric that is missing, or zero, leaves ratio and verdict open."""
+    blank = [Measured(t.cell, t.block, True, {"requests_per_s": 0.0}) for t in trials("b", 1.0)]
+    made = compare(trials("a", 100.0) + blank)
+    assert {(c.ratio, c.verdict, c.blocks) for c in made} == {(None, None, 0)}
+
+
+def test_settings_name_a_cell() -> None:
+    """Settings that differ, and the replica, are part of a cell's name."""
+    cell = Cell("flask", "hello", CLOSED, {"workers": 2, "threads": 8}, replica=1)
+    assert name_of(cell) == "flask (threads=8, workers=2)#1"
+
+
+def test_ranks_are_intervals() -> None:
+    """Ties share ranks; without a verdict every rank is open."""
+    measured = trials("a", 100.0) + trials("b", 101.0) + trials("c", 200.0)
+    made = [c for c in compare(measured) if c.metric == "requests_per_s"]
+    assert ranks(["a", "b", "c"], made) == {"a": (2, 3), "b": (2, 3), "c": (1, 1)}
+    few = [c for c in compare([m for m in measured if m.block < 5]) if c.metric == "requests_per_s"]
+    assert set(ranks(["a", "b", "c"], few).values()) == {(1, 3)}

@@ -1,0 +1,162 @@
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+import synthetic
+from synthetic import PLACEMENT, USERS, WINDOW_NS, trial_record, watch
+
+from harness import validity
+from harness.model import Cell, Finding, Load
+from harness.records import TrialRecord
+from harness.rules import NOT_CHECKED, RULES
+
+
+def with_load(**changes: int) -> TrialRecord:
+    """Return a good trial but for these totals."""
+    record = trial_record()
+    assert record.load is not None
+    return replace(record, load=replace(record.load, **changes))  # type: ignore[arg-type]
+
+
+def slow(times_in_window: float, **changes: int) -> TrialRecord:
+    """Return a closed trial whose mean response time fits so often into the window."""
+    return with_load(requests=int(USERS * times_in_window), **changes)
+
+
+def found(record: TrialRecord, code: str, severity: str) -> list[Finding]:
+    """Return the findings of a code and severity."""
+    findings = validity.trial_findings(record, replace(PLACEMENT, overlap=False))
+    return [one for one in findings if one.code == code and one.severity == severity]
+
+
+def test_a_good_trial_has_no_finding() -> None:
+    """A trial that keeps every rule has no finding at all."""
+    assert validity.trial_findings(trial_record(), replace(PLACEMENT, overlap=False)) == ()
+
+
+BROKEN: dict[str, tuple[str, TrialRecord, float | None]] = {
+    "errors": ("invalid", with_load(errors=57), 57 / 560),
+    "errors, never answered": ("invalid", with_load(censored=100), 10000 / 56100),
+    "starved-users": ("invalid", with_load(users_served=989), 1.1),
+    "littles-law, time lost": ("invalid", with_load(in_flight_ns=int(0.989 * USERS * WINDOW_NS)), 1.1),
+    "littles-law, time invented": ("invalid", with_load(thinking_ns=int(0.011 * USERS * WINDOW_NS)), 1.1),
+    "littles-law, requests lost": ("invalid", with_load(response_sum_ns=int(0.965 * USERS * WINDOW_NS)), 3.5),
+    "window-short": ("warning", slow(9.9), 9.9),
+    "generator-busy, CPU": ("invalid", replace(trial_record(), watch=(watch(), watch(cpu=0.80))), 80.0),
+    "generator-busy, waiting": ("invalid", replace(trial_record(), watch=(watch(wait=0.05),)), 5.0),
+    "generator-stall": ("invalid", replace(trial_record(), watch=(watch(stall_ms=101.0),)), 101.0),
+    "connection-churn": ("warning", with_load(connections_opened=1001), 1001.0),
+    "oom-killed": ("invalid", replace(trial_record(), oom_kills=2), 2.0),
+    "sut-crashed": ("invalid", replace(trial_record(), sut_exit=-11), -11.0),
+    "caps-not-enforced": ("warning", replace(trial_record(), caps_enforced=False), None),
+    "slow-interpreter": ("note", replace(trial_record(), optimised=False), None),
+    "trial-failed": ("invalid", replace(trial_record(), failure="no answer", phases=None, load=None), None),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_a_broken_rule_is_found(case: str) -> None:
+    """Just past its bound each rule says so, with the figure in the unit of its bound."""
+    severity, record, figure = BROKEN[case]
+    (finding,) = found(record, case.partition(",")[0], severity)
+    assert finding.figure == (None if figure is None else pytest.approx(figure, rel=1e-6))
+    assert finding.remedy
+    assert validity.is_valid([finding]) == (severity != "invalid")
+
+
+KEPT: dict[str, TrialRecord] = {
+    "errors": with_load(errors=56),
+    "starved-users": with_load(users_served=990),
+    "littles-law": with_load(in_flight_ns=int(0.991 * USERS * WINDOW_NS)),
+    "littles-law, requests": with_load(response_sum_ns=int(0.975 * USERS * WINDOW_NS)),
+    "window-short": slow(10.1),
+    "generator-busy": replace(trial_record(), watch=(watch(cpu=0.79, wait=0.049),)),
+    "generator-stall": replace(trial_record(), watch=(watch(stall_ms=100.0),)),
+    "connection-churn": with_load(connections_opened=1000),
+}
+
+
+@pytest.mark.parametrize("case", KEPT)
+def test_a_kept_rule_is_silent(case: str) -> None:
+    """Just within its bound no rule says anything."""
+    assert validity.trial_findings(KEPT[case], replace(PLACEMENT, overlap=False)) == ()
+
+
+UNCHECKED: dict[str, TrialRecord] = {
+    "errors": with_load(requests=0, response_sum_ns=0),
+    "window-short": with_load(requests=0, response_sum_ns=0),
+    "littles-law": slow(5, in_flight_ns=0, response_sum_ns=USERS * WINDOW_NS),
+    "generator-busy": replace(trial_record(), watch=()),
+    "generator-busy, waiting": replace(trial_record(), watch=(watch(wait=None),)),
+    "generator-stall": replace(trial_record(), watch=(watch(at_s=-4.0),)),
+    "oom-killed": replace(trial_record(), oom_kills=None),
+    "slow-interpreter": replace(trial_record(), optimised=None),
+}
+
+
+@pytest.mark.parametrize("case", UNCHECKED)
+def test_what_could_not_be_checked_is_told(case: str) -> None:
+    """A rule whose input is missing is told as not checked, which is neither good nor invalid."""
+    (finding,) = found(UNCHECKED[case], case.partition(",")[0], "note")
+    assert finding.remedy.startswith(NOT_CHECKED)
+    assert finding.figure is None
+
+
+def test_a_trial_without_a_window_says_why() -> None:
+    """The reason stands in the finding, and the rules about load are not asked."""
+    record = replace(trial_record(), failure="it did not start", phases=None, load=None, watch=())
+    (finding,) = validity.trial_findings(record, replace(PLACEMENT, overlap=False))
+    assert finding.remedy.startswith("it did not start: ")
+
+
+def test_overlap_is_a_note() -> None:
+    """A shared CPU is told and leaves the trial valid."""
+    (finding,) = validity.trial_findings(trial_record(), PLACEMENT)
+    assert (finding.code, finding.severity) == ("overlap", "note")
+
+
+def test_little_is_for_closed_loads() -> None:
+    """With scheduled arrivals the users' time says nothing."""
+    record = with_load(in_flight_ns=0, response_sum_ns=1000)
+    cell = Cell("flask-gunicorn", "hello", Load("rate", USERS, rate_per_s=100.0))
+    assert not found(replace(record, cell=cell), "littles-law", "invalid")
+
+
+PAIRS: list[tuple[Callable[[], Finding | None], str | None]] = [
+    (lambda: validity.few_blocks(4), ">= 5 for a verdict"),
+    (lambda: validity.few_blocks(9), ">= 10 for narrow intervals"),
+    (lambda: validity.few_blocks(10), None),
+    (lambda: validity.aa_differs(1.05, 1.01, 1.09), "an interval that holds 1"),
+    (lambda: validity.aa_differs(1.05, 0.99, 1.09), None),
+    (lambda: validity.unstable(0.10), "< 10 % coefficient of variation"),
+    (lambda: validity.unstable(0.099), None),
+]
+
+
+@pytest.mark.parametrize(("check", "threshold"), PAIRS)
+def test_rules_of_pairs_and_cells(check: Callable[[], Finding | None], threshold: str | None) -> None:
+    """Blocks, A/A pairs and their spread are judged at the bounds of the table."""
+    finding = check()
+    assert (finding.threshold if finding else None) == threshold
+
+
+def test_single_blocks_are_not_judged() -> None:
+    """One block gives neither an A/A interval nor a spread, and both say so."""
+    for finding in (validity.aa_differs(1.1, None, None), validity.unstable(None)):
+        assert finding is not None
+        assert finding.remedy.startswith(NOT_CHECKED)
+
+
+def test_every_rule_is_in_the_table_once() -> None:
+    """Codes are unique, and each line has a rule, a bound and a remedy in words."""
+    assert len({rule.code for rule in RULES}) == len(RULES)
+    assert all(rule.rule and rule.threshold and rule.remedy for rule in RULES)
+    tested = {case.partition(",")[0] for case in BROKEN}
+    assert {rule.code for rule in RULES} - tested == {"few-blocks", "aa-differs", "unstable", "overlap"}
+
+
+def test_watch_windows_count_where_they_mostly_lie() -> None:
+    """A watch window belongs to the measurement window from half of its length on."""
+    record = replace(trial_record(), watch=tuple(watch(at_s=at) for at in (-2.6, -2.4, 5.4, 5.6)))
+    kept = validity.watch_in_window(record)
+    assert [one.start_ns - synthetic.START_NS for one in kept] == [-2_400_000_000, 5_400_000_000]
