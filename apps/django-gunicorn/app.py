@@ -101,12 +101,12 @@ def hello(_request: HttpRequest) -> HttpResponse:
 @allow("GET", "HEAD")
 def history(_request: HttpRequest, user_id: str) -> HttpResponse:
     """Return a user's chats, the oldest first."""
+    if given.postgres_url is None:
+        return failure(503)
     try:
         user = HistoryPath.model_validate({"user_id": user_id}).user_id
     except ValidationError as error:
         return invalid_request(error)
-    if not settings.DATABASES:
-        return failure(503)
     with connection.cursor() as cursor:
         cursor.execute(QUERY_FORMAT, (user,))
         return JsonResponse(history_body(user, cursor.fetchall()))

@@ -19,20 +19,15 @@ class Detail(TypedDict):
     """The rule in words."""
 
 
-class Error(TypedDict):
-    """What went wrong."""
-
-    code: str
-    message: str
-    details: list[Detail]
-    """The broken rules in the order of the model's fields; empty unless the code is `validation_failed`."""
-
-
 class Problem(TypedDict):
     """The body of an answer that is an error."""
 
     status: str
-    error: Error
+    """Always `error`."""
+    code: str
+    message: str
+    details: list[Detail]
+    """The broken rules in the order of the model's fields; empty unless the code is `validation_failed`."""
 
 
 _WORDS: Mapping[int, tuple[str, str]] = {
@@ -50,7 +45,7 @@ _WORDS: Mapping[int, tuple[str, str]] = {
 def problem(status: int, details: Iterable[Detail] = ()) -> Problem:
     """Return the body for an HTTP status; those without words of their own get their number."""
     code, message = _WORDS.get(status, (f"http_{status}", f"HTTP status {status}"))
-    return {"status": "error", "error": {"code": code, "message": message, "details": list(details)}}
+    return {"status": "error", "code": code, "message": message, "details": list(details)}
 
 
 def broken_rules(errors: Sequence[Any], *, skip: int = 0) -> list[Detail]:

@@ -31,8 +31,9 @@ def hello() -> dict[str, str]:
 @api.get("/api/ai/history/<user_id>")
 def history(user_id: str) -> History:
     """Return a user's chats, the oldest first."""
+    pool = get_pool()
     user = HistoryPath.model_validate({"user_id": user_id}).user_id
-    with get_pool().connection() as connection:
+    with pool.connection() as connection:
         rows = connection.execute(QUERY_FORMAT, (user,)).fetchall()
     return history_body(user, rows)
 
