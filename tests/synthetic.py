@@ -6,6 +6,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import pandas as pd
 
@@ -22,6 +23,9 @@ from harness.records import (
     Usage,
     WatchWindow,
 )
+
+if TYPE_CHECKING:
+    from harness.store import StoredRun
 
 MIB = 1 << 20
 S = 1_000_000_000
@@ -259,3 +263,28 @@ def run(
         variants=tuple(variant(name, {"workers": 1}) for name in speeds),
         blocks=blocks,
     )
+
+
+def with_errors(made: SyntheticRun, variant_id: str, scenario: str, blocks: Sequence[int]) -> SyntheticRun:
+    """Return the run with 1 % of wrong answers in some trials of one cell."""
+
+    def spoilt(one: SyntheticTrial) -> SyntheticTrial:
+        cell, load = one.record.cell, one.record.load
+        hit = (cell.variant, cell.scenario, cell.replica) == (variant_id, scenario, 0)
+        if not hit or load is None or one.record.block not in blocks:
+            return one
+        wrong = replace(load, errors=load.requests // 100)
+        return replace(one, record=replace(one.record, load=wrong))
+
+    return replace(made, trials=tuple(spoilt(one) for one in made.trials))
+
+
+def recorded() -> SyntheticRun:
+    """Return the run of the golden files: one cell without a valid trial, one with four of five."""
+    made = with_errors(run(), "django-gunicorn", "history", range(1, 6))
+    return with_errors(made, "fastapi-uvicorn", "history", [2])
+
+
+def as_stored(made: SyntheticRun) -> StoredRun:
+    """Return the run under the type of one that lies on disk."""
+    return cast("StoredRun", made)

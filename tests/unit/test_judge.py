@@ -1,0 +1,169 @@
+from dataclasses import replace
+
+import pytest
+import synthetic
+from synthetic import CLOSED, SyntheticRun, SyntheticTrial
+
+from harness.errors import UsageError
+from harness.judge import judge, planned_cells
+from harness.model import Cell, PlannedTrial, Stage
+from harness.summary import CellSummary, Summary
+from harness.summary_json import from_json, to_json
+
+
+def judged(run: SyntheticRun) -> Summary:
+    """Judge a run that stands in for a stored one."""
+    return judge(synthetic.as_stored(run))
+
+
+def cell_of(summary: Summary, label: str, scenario: str) -> CellSummary:
+    """Return the summary of one cell."""
+    (found,) = [c for c in summary.cells if (c.variant.label, c.scenario) == (label, scenario)]
+    return found
+
+
+def with_trials(run: SyntheticRun, *trials: SyntheticTrial) -> SyntheticRun:
+    """Return the run with other trials, all of which were planned."""
+    planned = tuple(PlannedTrial(t.record.number, t.record.block, t.record.cell) for t in trials)
+    return replace(run, trials=trials, stages=(Stage("trials", planned),))
+
+
+def test_figures_are_what_the_counters_say() -> None:
+    """Rate, CPU, throttling and memory follow from one trial's counters by hand."""
+    trial = SyntheticTrial(synthetic.trial_record(), times_us={142_000: 56_000})
+    cell = judged(with_trials(synthetic.run(), trial)).cells[0]
+    values = {
+        "requests_per_s": (cell.requests_per_s, 7000.0),
+        "cores": (cell.cpu.cores, 0.95),
+        "percent": (cell.cpu.percent_of_cap, 95.0),
+        "us": (cell.cpu.us_per_request, 7.6e6 / 56_000),
+        "throttled": (cell.cpu.throttled_percent, 25.0),
+        "mean": (cell.memory_mib.mean, 50.0),
+        "peak": (cell.memory_mib.peak, 50.5),
+        "kernel": (cell.memory_mib.kernel_peak, 70.0),
+        "cache": (cell.memory_mib.cache, 8.0),
+        "idle": (cell.memory_mib.idle, 40.0),
+        "p50": (cell.response_ms.p50, 142.0),
+        "response": (cell.response_ms.mean, 1000 * 8 / 56),
+        "max": (cell.response_ms.max, 400.0),
+        "in flight": (cell.in_flight, 1000.0),
+        "services": (cell.services_cpu_cores, 0.1),
+        "generator": (cell.generator_cpu_cores, 0.4),
+    }
+    for name, (figure, value) in values.items():
+        assert figure is not None, name
+        assert figure.value == pytest.approx(value, rel=0.01 if name == "p50" else 1e-9), name
+        assert (figure.low, figure.high) == (None, None), name
+
+
+def test_invalid_trials_enter_no_figure() -> None:
+    """A cell's figures are over its valid trials alone, and its finding names the others."""
+    run = synthetic.with_errors(synthetic.run(), "fastapi-uvicorn", "hello", [2, 4])
+    cell = cell_of(judged(run), "fastapi-uvicorn", "hello")
+    assert (cell.trials, cell.valid_trials) == (5, 3)
+    assert cell.errors_percent is not None
+    assert cell.errors_percent.value == 0.0
+    (errors,) = [found for found in cell.findings if found.code == "errors"]
+    bad = [t.record for t in run.trials if t.record.load and t.record.load.errors]
+    assert sorted(errors.trials) == [record.number for record in bad]
+    assert errors.figure == pytest.approx(1.0, rel=0.01)
+    few = [found for found in cell.findings if found.code == "few-blocks"]
+    assert [(found.figure, found.trials) for found in few] == [(3.0, ())]
+
+
+def test_a_cell_without_a_valid_trial_has_no_figures() -> None:
+    """It is there, with its findings, and every figure is None."""
+    run = synthetic.with_errors(synthetic.run(), "fastapi-uvicorn", "hello", range(1, 6))
+    cell = cell_of(judged(run), "fastapi-uvicorn", "hello")
+    assert (cell.valid_trials, cell.requests_per_s, cell.response_ms.p99) == (0, None, None)
+    assert (cell.memory_mib.mean, cell.cpu.us_per_request, cell.startup_s) == (None, None, None)
+    assert cell.findings[0].severity == "invalid"
+    assert cell.limiter == "errors"
+
+
+def test_unmeasured_counters_are_none() -> None:
+    """A machine without cgroup counters or sampler leaves CPU and memory open, not zero."""
+    record = replace(synthetic.trial_record(), usage=(), idle_bytes=None, startup_s=None)
+    cell = judged(with_trials(synthetic.run(), SyntheticTrial(record, times_us={1000: 1}))).cells[0]
+    assert {cell.cpu.cores, cell.cpu.us_per_request, cell.memory_mib.idle, cell.startup_s} == {None}
+    assert cell.requests_per_s is not None
+
+
+def test_planned_cells_are_there_before_they_are_measured() -> None:
+    """An interrupted run's summary has a row for each planned cell."""
+    run = synthetic.run()
+    summary = judged(replace(run, trials=run.trials[:1], state="incomplete"))
+    assert len(summary.cells) == len(planned_cells(synthetic.as_stored(run))) == 7
+    assert sum(cell.trials for cell in summary.cells) == 1
+
+
+def test_failed_trials_do_not_stop_the_judgement() -> None:
+    """A trial without a window is invalid with its reason, beside trials that have one."""
+    failed = replace(synthetic.trial_record(), failure="no answer in 60 s", load=None, phases=None)
+    cell = judged(with_trials(synthetic.run(), SyntheticTrial(failed))).cells[0]
+    assert cell.valid_trials == 0
+    assert any("no answer in 60 s" in found.remedy for found in cell.findings)
+
+
+def test_twins_that_differ_are_found_on_both() -> None:
+    """An A/A pair whose interval excludes 1 is a warning on both twins."""
+    speed = synthetic.Speed(5000.0, 190.0, 50.0)
+    cells = (Cell("a", "hello", CLOSED), Cell("a", "hello", CLOSED, replica=1))
+    factors = (1.0, 1.01, 0.99, 1.0, 1.005)
+    trials = [
+        synthetic.trial(
+            cell,
+            2 * block + cell.replica,
+            block,
+            speed,
+            factors[(block + cell.replica) % 5] + 0.1 * cell.replica,
+        )
+        for block in range(5)
+        for cell in cells
+    ]
+    summary = judged(with_trials(synthetic.run(), *trials))
+    assert [[f.code for f in cell.findings if f.code == "aa-differs"] for cell in summary.cells] == [
+        ["aa-differs"]
+    ] * 2
+
+
+def test_wild_blocks_are_unstable() -> None:
+    """Per-block ratios that vary by more than 10 % are a warning; calm ones are not."""
+    wild = judged(synthetic.run(noise=0.3))
+    calm = judged(synthetic.run(noise=0.01))
+    assert any(found.code == "unstable" for cell in wild.cells for found in cell.findings)
+    assert not any(found.code == "unstable" for cell in calm.cells for found in cell.findings)
+
+
+def test_settings_and_versions_are_those_of_the_cell() -> None:
+    """A label names what differs; the settings are all that apply."""
+    cell = Cell("flask-gunicorn", "hello", CLOSED, {"threads": 32})
+    run = with_trials(synthetic.run(), synthetic.trial(cell, 1, 1, synthetic.BASE_SPEEDS["flask-gunicorn"]))
+    (made,) = judged(run).cells
+    assert made.variant.label == "flask-gunicorn (threads=32)"
+    assert made.variant.settings == {"workers": 1, "threads": 32}
+    assert made.variant.versions["python"] == "3.13.1"
+
+
+def test_json_there_and_back() -> None:
+    """What was written reads back as the same summary, to the bytes."""
+    text = to_json(judged(synthetic.recorded()))
+    assert to_json(from_json(text)) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [("{", "is not JSON"), ('{"schema": 9}', "schema 9"), ('{"schema": 1}', "required"), ("[]", "None")],
+)
+def test_what_is_no_summary_is_refused(text: str, what: str) -> None:
+    """A broken or foreign file is told with its name and what to do."""
+    with pytest.raises(UsageError, match=what) as caught:
+        from_json(text, "results/x/summary.json")
+    assert "results/x/summary.json" in str(caught.value)
+    assert caught.value.remedy
+
+
+def test_the_order_of_trials_does_not_matter() -> None:
+    """A shuffled store gives the same bytes."""
+    run = synthetic.recorded()
+    assert to_json(judged(replace(run, trials=run.trials[::-1]))) == to_json(judged(run))

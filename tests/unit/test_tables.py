@@ -1,0 +1,143 @@
+import csv
+import io
+from dataclasses import replace
+from typing import cast
+
+import pytest
+import synthetic
+from rich.console import Console
+
+from harness import table_formats, tables, wording
+from harness.judge import judge
+from harness.summary import Figure, Summary
+
+HOSTILE = (
+    "</script><b>",
+    "a|b`c`",
+    "=cmd()",
+    "\u202eevil\u200b",
+    "\x1b[31mred",
+    "[bold]x[/bold]",
+    "new\nline",
+)
+
+
+def summary(run: synthetic.SyntheticRun | None = None) -> Summary:
+    """Judge a run that stands in for a stored one."""
+    return judge(synthetic.as_stored(run or synthetic.recorded()))
+
+
+def hostile() -> tuple[tables.Table, ...]:
+    """Return the tables of variants whose names attack each format."""
+    speeds = dict.fromkeys(HOSTILE, synthetic.Speed(1000.0, 900.0, 50.0))
+    return tables.build(summary(synthetic.run(speeds, ("hello",), twin=None)))
+
+
+def table(kind: str, scenario: str, of: Summary | None = None) -> tables.Table:
+    """Return one table."""
+    (found,) = [t for t in tables.build(of or summary()) if (t.kind, t.scenario) == (kind, scenario)]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "text"),
+    [
+        (3420.5, 3386.78, 3454.22, "3420 ± 40"),
+        (1234.5, 1220.0, 1249.0, "1234 ± 15"),
+        (0.0312, 0.0300, 0.0324, "0.0312 ± 0.0012"),
+        (12.0, None, None, "12.0"),
+        (12.0, 12.0, 12.0, "12.0"),
+        (7367.0, -40000.0, 54734.0, "7400 ± 47400"),
+        (61.9233, 61.9231, 61.9235, "61.92 ± 0.01"),
+        (0.0, 0.0, 0.0, "0"),
+    ],
+)
+def test_digits_follow_the_interval(value: float, low: float | None, high: float | None, text: str) -> None:
+    """A figure has no digit that its interval does not allow, and the half width is never rounded down."""
+    assert wording.figure_with_interval(Figure(value, low, high)) == text
+
+
+def test_what_was_not_measured_is_a_dash() -> None:
+    """None is a dash to people and an empty field in CSV, never 0."""
+    run = synthetic.run(scenarios=("hello",))
+    bare = tuple(replace(t, record=replace(t.record, usage=())) for t in run.trials)
+    made = table("cpu", "hello", summary(replace(run, trials=bare)))
+    assert {shown.text for row in made.rows for shown in row[1:]} == {"–"}
+    assert ",,,," in table_formats.to_csv([made], "cpu")
+
+
+def test_the_best_is_marked_and_ties_are_not() -> None:
+    """The one variant that beats all others is marked; two that tie for the lead are not."""
+    lead = table("throughput", "hello")
+    assert [row[1].best for row in lead.rows] == [True, False, False]
+    speed = synthetic.Speed(3000.0, 300.0, 50.0)
+    tied = table(
+        "throughput", "hello", summary(synthetic.run({"a": speed, "b": speed}, ("hello",), twin=None))
+    )
+    assert not any(shown.best for row in tied.rows for shown in row)
+    assert [row[3].text for row in tied.rows] == ["1–2", "1–2"]
+
+
+def test_invalid_cells_are_shown_and_never_ranked() -> None:
+    """A cell without a valid trial says so in its row, comes last, and has no rank in any format."""
+    made = table("throughput", "history")
+    last = [shown.text for shown in made.rows[-1]]
+    assert last == ["django-gunicorn", "invalid", "–", "–", "errors", "0 of 5 (errors)"]
+    assert made.frame.iloc[-1][["rank from", "rank to"]].isna().all()
+    ranks = [row[3].text for row in made.rows[:-1]]
+    assert ranks == ["1–2", "1–2"], "four blocks allow no verdict"
+
+
+def test_twins_are_no_rows() -> None:
+    """The twin of an A/A pair measures noise and is not a competitor."""
+    assert len(table("throughput", "hello").rows) == 3
+
+
+def test_the_slowest_is_the_base_of_ratios() -> None:
+    """Ratios say how many times the slowest ranked variant, with the interval the right way round."""
+    frame = table("throughput", "hello").frame.set_index("variant")
+    row = frame.loc["fastapi-uvicorn"]
+    assert row["ratio vs slowest low"] < row["ratio vs slowest"] < row["ratio vs slowest high"]
+    assert row["ratio vs slowest"] == pytest.approx(7200 / 3480, rel=0.03)
+    assert frame.loc["django-gunicorn", "ratio vs slowest"] == 1.0
+
+
+def test_markdown_keeps_its_columns() -> None:
+    """Pipes, code marks, tags and new lines of a name stay text of one field."""
+    text = table_formats.to_markdown(hostile())
+    rows = [line for line in text.splitlines() if line.startswith("| ")]
+    bare = [line.replace("\\|", "") for line in rows]
+    assert len({line.count("|") for line in bare[: len(HOSTILE) + 1]}) == 1
+    assert "</script>" not in text
+    assert "<b>" not in text
+    assert "a\\|b\\`c\\`" in text
+
+
+def test_csv_has_no_formula() -> None:
+    """A name that begins as a formula is led by an apostrophe; numbers stay numbers."""
+    rows = list(csv.DictReader(io.StringIO(table_formats.to_csv(hostile(), "throughput"))))
+    names = {row["variant"] for row in rows}
+    assert "'=cmd()" in names
+    assert len(rows) == len(HOSTILE)
+    assert all(float(row["requests/s"]) > 0 for row in rows)
+    negative = tables.build(summary())[0]
+    negative.frame.loc[0, "requests/s low"] = -5.0
+    assert ",-5.0," in table_formats.to_csv([negative], "throughput")
+
+
+def test_the_terminal_is_not_steered() -> None:
+    """Escape sequences, bidirectional marks and markup of a name reach the terminal as text or not at all."""
+    console = Console(width=200, file=io.StringIO(), color_system=None)
+    console.print(table_formats.to_rich(hostile()[0]))
+    out = cast(io.StringIO, console.file).getvalue()
+    assert "\x1b" not in out
+    assert "\u202e" not in out
+    assert "[bold]x[/bold]" in out
+    assert "new line" in out
+
+
+def test_a_run_without_trials_has_tables() -> None:
+    """A run that measured nothing yet still gives tables, all of them invalid."""
+    made = tables.build(summary(replace(synthetic.run(), trials=())))
+    assert all(row[1].text == "invalid" for t in made for row in t.rows)
+    assert table_formats.to_markdown(made)
