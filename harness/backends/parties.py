@@ -32,9 +32,15 @@ class GroupParty:
         self._child = child
         self._clock = clock
         self._scope = scope
+        self._last: Look | None = None
 
     def look(self) -> Look:
-        """Return the processes and the kernel's own counters; cheap enough for 4 Hz."""
+        """Return the processes and the kernel's own counters; cheap enough for 4 Hz.
+
+        After `stop` the counters are those of its beginning: the group itself is gone.
+        """
+        if self._last is not None:
+            return self._last
         at_ns = self._clock.now_ns()
         pids = members(self.group.folders[:1])
         return Look(group_counters(self.group, at_ns, len(pids)), pids, self._child.poll())
@@ -44,6 +50,8 @@ class GroupParty:
 
         Raises EnvironmentUnfit where a process survives even SIGKILL.
         """
+        if self._last is None:
+            self._last = self.look()
         folders: tuple[Path, ...] = self.group.folders
         left = end_groups([folders], self._clock, grace_s=grace_s)
         if self._scope is not None:
@@ -52,7 +60,9 @@ class GroupParty:
             raise EnvironmentUnfit(
                 f"{', '.join(left)} can't be removed", remedy="`webdyno clean` tries again"
             )
-        return _reap(self._child)
+        exit_ = _reap(self._child)
+        self._last = Look(self._last.counters, (), exit_)
+        return exit_
 
 
 class SessionParty:
