@@ -1,8 +1,8 @@
 """Comparing JSON with an expectation that may leave parts open.
 
 An expectation is JSON in which `"<string>"`, `"<int>"`, `"<utc-time>"` and `"<any>"` stand for values of
-that kind, and `{"<each>": X, "<length>": N, "<ascending>": "key"}` for a list of N objects like X in the
-order of a key. Everything else must be equal in value and type; the order of keys means nothing.
+that kind, and `{"<each>": X, "<length>": N, "<ascending>": "key", "<first>": Y}` for a list of N objects
+like X in the order of a key, the first of which is Y. Everything else must be equal in value and type; the order of keys means nothing.
 """
 
 from __future__ import annotations
@@ -62,6 +62,8 @@ def _differences_in_list(due: dict[str, Any], seen: Any, at: str) -> list[str]: 
         found.append(f"{at}: {due['<length>']} items due, {len(seen)} seen")
     for number, item in enumerate(seen):
         found += differences(due["<each>"], item, f"{at}[{number}]")
+    if "<first>" in due and seen:
+        found += differences(due["<first>"], seen[0], f"{at}[0]")
     key = due.get("<ascending>")
     if key is not None and not found and any(a[key] > b[key] for a, b in pairwise(seen)):
         found.append(f"{at}: items in the order of {key} due, another order seen")

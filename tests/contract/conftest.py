@@ -1,0 +1,77 @@
+"""Real variants on a real PostgreSQL with the seed's rows."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import psycopg
+import pytest
+from served import APPS, POOL_SIZE, VARIANTS, Database, Serve, Served, accepts, free_port, serving, wait_until
+
+from harness import process
+from harness.contract import Case, load_cases
+from harness.services import seed
+from harness.services.postgres_binaries import choose_binaries
+from harness.services.postgres_cluster import home_for, make_cluster
+
+
+@pytest.fixture(scope="session")
+def cases() -> tuple[Case, ...]:
+    """Return the contract's cases."""
+    return load_cases(APPS / "contract")
+
+
+@pytest.fixture(scope="session")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    """Serve a seeded PostgreSQL for the session."""
+    cluster = make_cluster(choose_binaries(), home_for("contract"))
+    log = tmp_path_factory.mktemp("postgres") / "log"
+    port = free_port()
+    url = f"postgresql://postgres:{cluster.password}@127.0.0.1:{port}/postgres"
+    command = (*cluster.command(port), "-c", "log_statement=all")
+    child = process.start(process.Command(command, "/", {"PATH": os.defpath, "LC_ALL": "C"}, str(log)))
+    try:
+        wait_until(lambda: accepts(url), child, log)
+        with psycopg.connect(url, autocommit=True) as connection:
+            for statement in (seed.TABLE_SQL, seed.ROWS_SQL, seed.INDEX_SQL, "VACUUM ANALYZE ai_chat"):
+                connection.execute(statement.encode())
+        yield Database(url, log)
+    finally:
+        process.signal_group(child.pid, signal.SIGINT)  # does not wait for the clients
+        process.end(child, grace_s=10)
+        shutil.rmtree(cluster.home)
+
+
+@pytest.fixture(scope="session")
+def serve(tmp_path_factory: pytest.TempPathFactory) -> Serve:
+    """Return what starts a variant for as long as a `with` block lasts."""
+
+    def start(
+        name: str, services: Mapping[str, str], *, apps: Path = APPS, cpus: float = 1
+    ) -> AbstractContextManager[Served]:
+        return serving(name, services, tmp_path_factory.mktemp(name) / "log", apps=apps, cpus=cpus)
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def with_database(database: Database) -> dict[str, str]:
+    """Return the variables of a variant that is given the database."""
+    return {"WEBDYNO_POSTGRES_URL": database.url, "WEBDYNO_DB_POOL_SIZE": str(POOL_SIZE)}
+
+
+@pytest.fixture(scope="module")
+def all_served(serve: Serve, with_database: dict[str, str]) -> Iterator[dict[str, Served]]:
+    """Serve the three base variants with a database at once."""
+    fastapi, flask, django = VARIANTS
+    with (
+        serve(fastapi, with_database) as first,
+        serve(flask, with_database) as second,
+        serve(django, with_database) as third,
+    ):
+        yield {fastapi: first, flask: second, django: third}

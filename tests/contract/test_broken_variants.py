@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from served import APPS, Serve
+
+from harness.contract import Case
+from harness.verify import failures, verify
+
+MUTATIONS = [
+    ("fastapi-uvicorn", "app.py", ", dependencies=[Depends(require_json)]", "", "generate: no content type"),
+    ("fastapi-uvicorn", "app.py", "    if not await request.body():\n        raise HTTPException(400)\n", "",
+     "generate: a body that is empty is malformed"),
+    ("fastapi-uvicorn", "app.py", "route_class=BoundedRoute", "",
+     "generate: a body of 1 MiB and a byte is too large"),
+    ("fastapi-uvicorn", "app.py", '"/json", methods=["GET", "HEAD"]', '"/json", methods=["GET"]',
+     "json: HEAD has the head of GET and no body"),
+    ("fastapi-uvicorn", "app.py", ", redirect_slashes=False", "", "json: a trailing slash is another path"),
+    ("fastapi-uvicorn", "app.py", "async def generate(request: AIServiceRequest) -> Accepted:",
+     "async def generate(request: dict[str, str]) -> Accepted:", "generate: prompt is required"),
+    ("flask-gunicorn", "app.py", "MAX_CONTENT_LENGTH=MAX_BODY_BYTES, ", "",
+     "generate: a body of 1 MiB and a byte is too large"),
+    ("flask-gunicorn", "app.py", ", PROVIDE_AUTOMATIC_OPTIONS=False", "", "json: OPTIONS is not allowed"),
+    ("flask-gunicorn", "app.py", "merge_slashes = False", "merge_slashes = True",
+     "history: a doubled slash is another path"),
+    ("flask-gunicorn", "app.py", "TimeZone=UTC", "TimeZone=Asia/Shanghai",
+     "history: a hundred chats in the order of time"),
+    ("flask-gunicorn", "variant.toml", "keep_alive_s = 75", "keep_alive_s = 0",
+     "json: two requests share one connection"),
+    ("django-gunicorn", "app.py", '@allow("POST")', '@allow("POST", "PUT")', "generate: PUT is not allowed"),
+    ("django-gunicorn", "app.py", "(ValueError, RecursionError)", "ValueError",
+     "generate: a body that is nested too deep is malformed"),
+    ("django-gunicorn", "app.py", 'handler404 = not_found', "", "paths: an unknown one is nothing"),
+    ("django-gunicorn", "app.py", "        return failure(503)", "        return failure(500)",
+     "history: without a database it is unavailable"),
+    ("domain", "ai_request.py", "^(gpt|llama)-[0-9]+$", r"^gpt-\d+|llama-\d+$",
+     "generate: model_name with a letter after the number"),
+    ("domain", "ai_request.py", "min_length=5", "min_length=4", "generate: prompt of 4 characters"),
+    ("domain", "ai_request.py", "max_length=2000", "max_length=2001", "generate: prompt of 2001 characters"),
+    ("domain", "ai_request.py", "ge=0.0, ", "", "generate: temperature below 0"),
+    ("domain", "ai_request.py", "le=1.0", "lt=1.0", "generate: temperature 1"),
+    ("domain", "ai_request.py", "validate_default=True", "validate_default=False",
+     "generate: web_search needs reference_urls"),
+    ("domain", "ai_request.py", "contact_email: EmailStr", "contact_email: str",
+     "generate: contact_email without a domain"),
+    ("domain", "history.py", "ORDER BY create_time, id", "ORDER BY create_time DESC, id",
+     "history: a hundred chats in the order of time"),
+    ("domain", "history.py", "create_time, id\"", "create_time, id LIMIT 99\"", "history: the last user"),
+    ("domain", "history.py", 'timespec="microseconds"', 'timespec="seconds"',
+     "history: a hundred chats in the order of time"),
+    ("domain", "history.py", "le=2**31 - 1", "le=2**40", "history: user_id past the greatest"),
+    ("domain", "history.py", "BeforeValidator(_digits), ", "", "history: user_id with an underscore"),
+]  # fmt: skip
+ROTATION = ("fastapi-uvicorn", "flask-gunicorn", "django-gunicorn")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(len(MUTATIONS)), ids=[mutation[4] for mutation in MUTATIONS])
+def test_a_broken_rule_is_named(
+    number: int, tmp_path: Path, serve: Serve, with_database: dict[str, str], cases: tuple[Case, ...]
+) -> None:
+    """A variant that breaks one rule fails the case of that rule."""
+    folder, file, kept, broken, rule = MUTATIONS[number]
+    apps = tmp_path / "apps"
+    shutil.copytree(APPS, apps, ignore=shutil.ignore_patterns("__pycache__"))
+    path = apps / folder / file
+    text = path.read_text()
+    assert text.count(kept) == 1, "the mutation no longer fits the code"
+    path.write_text(text.replace(kept, broken))
+
+    variant = ROTATION[number % 3] if folder == "domain" else folder
+    without = next(case for case in cases if case.name == rule).without
+    with serve(variant, {} if without else with_database, apps=apps) as served:
+        failed = failures(verify(served.url, cases, services=() if without else ("postgres",)))
+    assert rule in {result.name for result in failed}
+    assert all(result.difference for result in failed)

@@ -1,0 +1,118 @@
+"""Starts real variants, each in its own environment."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import psycopg
+import pytest
+
+from harness import environments, manifest, process
+from harness.model import Caps
+
+APPS = Path(__file__).parents[1] / "apps"
+VARIANTS = ("fastapi-uvicorn", "flask-gunicorn", "django-gunicorn")
+POOL_SIZE = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """A server with the seed's rows, which logs every statement."""
+
+    url: str
+    log: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A variant that answers."""
+
+    url: str
+    group: int
+    log: Path
+
+
+Serve = Callable[..., AbstractContextManager[Served]]
+
+
+def free_port() -> int:
+    """Return a port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until(ready: Callable[[], bool], child: subprocess.Popen[bytes], log: Path) -> None:
+    """Ask every 20 ms until it is so; fail with the log where the process ends or 30 s have passed."""
+    deadline = time.monotonic() + 30
+    while not ready():
+        if child.poll() is not None or time.monotonic() > deadline:
+            pytest.fail(f"not ready:\n{process.last_lines(log)}")
+        time.sleep(0.02)
+
+
+@contextmanager
+def serving(
+    name: str, services: Mapping[str, str], log: Path, *, apps: Path = APPS, cpus: float = 1
+) -> Iterator[Served]:
+    """Serve a variant on a free port, from its first healthy answer to the end of its last process."""
+    variant = manifest.load_variant(apps / name)
+    environment = environments.ensure(variant)
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    command = process.Command(
+        manifest.start_command(variant, host="127.0.0.1", port=port, caps=Caps(cpus, 1 << 30), settings={}),
+        "/",
+        environments.sut_environment(environment, variant, services, apps_root=apps),
+        str(log),
+    )
+    child = process.start(command)
+    try:
+        wait_until(lambda: healthy(url), child, log)
+        yield Served(url, child.pid, log)
+    finally:
+        process.end(child, grace_s=10)
+        wait_for(lambda: gone(child.pid))
+
+
+def gone(group: int) -> bool:
+    """Tell that no process of a group is left."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+def accepts(url: str) -> bool:
+    """Tell whether the server lets us in."""
+    try:
+        psycopg.connect(url, connect_timeout=2).close()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+def healthy(url: str) -> bool:
+    """Tell whether the variant says that it serves."""
+    try:
+        return httpx.get(f"{url}/healthz", timeout=5).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def wait_for(fact: Callable[[], bool]) -> None:
+    """Ask every 20 ms until it is so; fail after 10 s."""
+    deadline = time.monotonic() + 10
+    while not fact():
+        if time.monotonic() > deadline:
+            pytest.fail("it did not become so within 10 s")
+        time.sleep(0.02)

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+
+import pytest
+
+from harness.contract import load_cases
+from harness.errors import UsageError
+from harness.matching import differences
+from harness.verify import for_endpoints, verify
+
+CONTRACT = Path(__file__).parents[2] / "apps" / "contract"
+ROWS = {"<each>": {"n": "<int>"}, "<length>": 2, "<ascending>": "n", "<first>": {"n": 1}}
+
+
+@pytest.mark.parametrize(
+    ("due", "seen"),
+    [
+        ({"a": 1, "b": [None, True]}, {"b": [None, True], "a": 1}),
+        ("<string>", ""),
+        ("<int>", -3),
+        ("<any>", None),
+        ("<utc-time>", "2025-01-31T08:00:00.000000+00:00"),
+        (ROWS, [{"n": 1}, {"n": 1}]),
+    ],
+)
+def test_what_is_due_has_no_differences(due: object, seen: object) -> None:
+    """Equal JSON matches whatever the order of its keys; a placeholder matches every value of its kind."""
+    assert differences(due, seen) == []
+
+
+@pytest.mark.parametrize(
+    ("due", "seen", "line"),
+    [
+        (1, True, "body: 1 due, True seen"),
+        (1, 1.0, "body: 1 due, 1.0 seen"),
+        ({"a": 1}, {}, "body.a: due, missing"),
+        ({}, {"a": 1}, "body.a: not due, 1 seen"),
+        ({"a": {"b": 1}}, {"a": {"b": 2}}, "body.a.b: 1 due, 2 seen"),
+        ([1, 2], [2, 1], "body[0]: 1 due, 2 seen"),
+        ([1], [1, 2], "body: [1] due, [1, 2] seen"),
+        ({}, [], "body: {} due, [] seen"),
+        ("<string>", 1, "body: <string> due, 1 seen"),
+        ("<int>", True, "body: <int> due, True seen"),
+        ("<utc-time>", "2025-01-31T08:00:00Z", "body: <utc-time> due, '2025-01-31T08:00:00Z' seen"),
+        ("<utc-time>", "2025-01-31T08:00:00.000000+08:00", "<utc-time> due"),
+        (ROWS, {}, "body: a list due, {} seen"),
+        (ROWS, [{"n": 1}], "body: 2 items due, 1 seen"),
+        (ROWS, [{"n": 1}, {"n": 0}], "items in the order of n due"),
+        (ROWS, [{"n": 2}, {"n": 3}], "body[0].n: 1 due, 2 seen"),
+        (ROWS, [{"n": 1}, {"m": 2}], "body[1].n: due, missing"),
+    ],
+)
+def test_a_difference_is_named_with_its_place(due: object, seen: object, line: str) -> None:
+    """Whatever is missing, too much, of another type or another value is told in one line."""
+    assert any(line in found for found in differences(due, seen)), differences(due, seen)
+
+
+def test_a_silent_port_fails_every_case_without_an_error() -> None:
+    """A variant that is not there fails its cases readably, and nothing is raised."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound, not listening: nobody else can answer there
+        cases = for_endpoints(load_cases(CONTRACT), ("GET /healthz",))[:2]
+        results = verify(f"http://127.0.0.1:{taken.getsockname()[1]}", cases)
+    assert [result.passed for result in results] == [False, False]
+    assert all(result.difference.startswith("no answer: ConnectError") for result in results)
+
+
+def test_cases_that_lack_their_service_are_not_checked() -> None:
+    """Without PostgreSQL its cases are left out and say so; they are neither passed nor failed."""
+    needy = [case for case in load_cases(CONTRACT) if case.needs]
+    results = verify("http://127.0.0.1:9", needy)
+    assert {(result.passed, result.difference) for result in results} == {
+        (None, "not checked: needs postgres")
+    }
+
+
+def test_cases_can_be_narrowed_to_endpoints() -> None:
+    """A variant that serves some scenarios is held to their operations, and to what belongs to none."""
+    cases = for_endpoints(load_cases(CONTRACT), ("GET /json",))
+    assert {case.endpoint for case in cases} == {"GET /json", None}
+
+
+def test_bodies_are_made_as_the_file_says() -> None:
+    """Repeated text, padding and bytes that are no UTF-8 arrive as they are described."""
+    cases = {case.name: case for case in load_cases(CONTRACT)}
+    assert json.loads(cases["generate: prompt of 2000 characters"].body)["prompt"] == "x" * 2000
+    assert len(cases["generate: a body of 1 MiB and a byte is too large"].body) == (1 << 20) + 1
+    assert b"\xff" in cases["generate: a body that is not UTF-8 is malformed"].body
+    assert cases["generate: a body that is empty is malformed"].body == b""
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "is no list of cases"),
+        ('{"requests": {}, "cases": [{"name": "a", "expect": {"status": 200}, "reqest": {}}]}', "reqest"),
+        ('{"requests": {}, "cases": [{"name": "a", "like": "none", "expect": {"status": 200}}]}', "none"),
+        (
+            '{"requests": {"r": {"method": "GET", "path": "/"}}, "cases": ['
+            '{"name": "a", "like": "r", "expect": {"status": 200}},'
+            '{"name": "a", "like": "r", "expect": {"status": 200}}]}',
+            "two cases are called 'a'",
+        ),
+    ],
+)
+def test_a_wrong_file_is_named(text: str, message: str, tmp_path: Path) -> None:
+    """A file that is no list of cases ends in an error that names it and what is wrong."""
+    (tmp_path / "cases.json").write_text(text)
+    with pytest.raises(UsageError, match=message) as caught:
+        load_cases(tmp_path)
+    assert caught.value.where == str(tmp_path / "cases.json")
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    """A folder without cases ends in an error that names the file."""
+    with pytest.raises(UsageError, match="can't be read"):
+        load_cases(tmp_path)
