@@ -43,7 +43,8 @@ def collect(
 def collect_leftovers(state: Path, *, clock: Clock | None = None) -> tuple[str, ...]:
     """Collect every journal in the state folder whose owner has ended; return what could not be undone."""
     left: list[str] = []
-    for path in sorted(state.glob(f"*/{j.NAME}")):
+    for folder in sorted(path for path in state.glob("*") if path.is_dir()):
+        path = folder / j.NAME
         entries = j.read(path)
         if entries is None:
             # Begun and cut short before its owner was named: nothing had been made.
@@ -161,7 +162,7 @@ def _drop(made: j.Database) -> list[str]:
 
 def _is_fresh(path: Path) -> bool:
     try:
-        return SystemClock().utc().timestamp() - path.stat().st_mtime < 60
+        return SystemClock().utc().timestamp() - path.parent.stat().st_mtime < 60
     except OSError:
         return True
 

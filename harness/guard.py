@@ -56,15 +56,13 @@ def guard(run_id: str, state: Path | None = None, lock: Path | None = None) -> I
         collect_leftovers(state)  # what can't be undone now stays journalled, and is no reason not to run
         # With our pid, since a run that is resumed keeps its id while an old reaper may still be at work.
         path = state / f"{run_id}.{os.getpid()}" / NAME
-        journal = _begin(path, run_id)
-        try:
-            with _reaper(path):
-                try:
-                    yield journal
-                finally:
-                    left = collect(path)
-        finally:
-            journal.close()
+        with _reaper(path):  # before the journal: there is no moment at which nobody would collect it
+            journal = _begin(path, run_id)
+            try:
+                yield journal
+            finally:
+                journal.close()
+                left = collect(path)
         if left:
             raise EnvironmentUnfit(
                 f"the run left behind: {', '.join(left)}", remedy="`webdyno clean` tries again"
@@ -103,14 +101,22 @@ def _begin(path: Path, run_id: str) -> Journal:
     try:
         return Journal(path, run_id)
     except OSError as error:
-        raise EnvironmentUnfit(
-            f"no journal can be written: {error.strerror}", where=str(path), remedy=f"set {STATE_VARIABLE}"
-        ) from error
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> EnvironmentUnfit:
+    return EnvironmentUnfit(
+        f"no journal can be written: {error.strerror}", where=str(path), remedy=f"set {STATE_VARIABLE}"
+    )
 
 
 @contextmanager
 def _reaper(path: Path) -> Iterator[None]:
     """Start the reaper, wait until it is ready, and at the end let it go and see it end."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise _unwritable(path, error) from error
     ours, theirs = socket.socketpair()
     environment = {**os.environ, "PYTHONPATH": str(_PACKAGE_PARENT)}
     with ours:

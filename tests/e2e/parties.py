@@ -1,0 +1,55 @@
+"""Real parties for the tests of this folder: small programs, and how to see that they are gone."""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import pytest
+
+from harness.backends.backend import Confinement
+from harness.model import Caps
+from harness.process import Command
+
+as_root = pytest.mark.skipif(
+    sys.platform != "linux" or os.geteuid() != 0, reason="control groups by hand need Linux and root"
+)
+SPIN = "while True: pass"
+TWO_SPINNERS = f"import os\nos.fork()\n{SPIN}"
+
+
+def confinement(
+    folder: Path, code: str, caps: Caps | None = None, *, party: str = "sut", unprivileged: bool = False
+) -> Confinement:
+    """Return a party that runs Python code, its output in `<party>.log`."""
+    command = Command((sys.executable, "-c", code), "/", {}, str(folder / f"{party}.log"))
+    return Confinement(party, command, (), caps, unprivileged)
+
+
+def until(holds: Callable[[], object], *, bound_s: float = 10.0) -> bool:
+    """Wait until something holds; return whether it came to."""
+    deadline = time.monotonic() + bound_s
+    while not holds():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def alive(pids: Iterable[int]) -> list[int]:
+    """Return those processes that have not ended; a zombie has."""
+    running = []
+    for pid in pids:
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            continue
+        if state not in "ZX":
+            running.append(pid)
+    return running
+
+
+def groups_of(run: str) -> list[str]:
+    """Return the control group folders that a run has left."""
+    return [path for path, _, _ in os.walk("/sys/fs/cgroup") if Path(path).name.startswith(f"webdyno-{run}-")]

@@ -1,0 +1,233 @@
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from parties import SPIN, TWO_SPINNERS, alive, as_root, confinement, groups_of, until
+
+from harness.backends.backend import Party
+from harness.backends.cgroup import CgroupBackend, Method
+from harness.backends.parties import GroupParty
+from harness.clock import SystemClock
+from harness.journal import Journal
+from harness.model import Caps
+
+pytestmark = as_root
+MIB = 1 << 20
+
+
+@pytest.fixture
+def backend(tmp_path: Path) -> Iterator[CgroupBackend]:
+    """Return a backend of a run of its own, which must leave no control group."""
+    run = f"test{os.getpid()}.{time.monotonic_ns()}"
+    backend = CgroupBackend(run, Journal(tmp_path / "journal.jsonl", run), SystemClock())
+    yield backend
+    backend.close()
+    assert groups_of(run) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cpus", [0.5, 1.0])
+def test_cpu_cap_is_enforced(backend: CgroupBackend, tmp_path: Path, cpus: float) -> None:
+    """Two spinning processes on all CPUs use what the quota allows, within 2 %, and are throttled."""
+    party = backend.start(confinement(tmp_path, TWO_SPINNERS, Caps(cpus, 256 * MIB)))
+    assert party.caps_enforced
+    assert until(lambda: len(party.look().pids) == 2)
+    _prefer(party)
+    first = party.look().counters
+    time.sleep(10)
+    last = party.look().counters
+    assert first.cpu_ns is not None
+    assert last.cpu_ns is not None
+    assert (last.cpu_ns - first.cpu_ns) / (last.at_ns - first.at_ns) == pytest.approx(cpus, rel=0.02)
+    assert (last.throttled_periods or 0) > (first.throttled_periods or 0)
+    assert (last.throttled_ns or 0) > (first.throttled_ns or 0)
+
+
+def test_memory_cap_kills_and_is_counted(backend: CgroupBackend, tmp_path: Path) -> None:
+    """A worker that allocates past the cap is killed, and counted though its supervisor goes on."""
+    code = f"""
+import os, time
+if os.fork() == 0:
+    hog = bytearray(256 * {MIB})
+    time.sleep(60)
+print(os.waitstatus_to_exitcode(os.wait()[1]), flush=True)
+time.sleep(60)
+"""
+    party = backend.start(confinement(tmp_path, code, Caps(1.0, 64 * MIB)))
+    assert until(lambda: "-9" in (tmp_path / "sut.log").read_text())
+    look = party.look()
+    assert look.counters.oom_kills == 1
+    assert look.exit is None
+    assert len(look.pids) == 1
+    assert (look.counters.kernel_peak_bytes or 0) <= 64 * MIB
+    party.stop(0.1)
+    assert party.look().counters.oom_kills == 1
+
+
+def test_memory_is_counted_as_it_is_used(backend: CgroupBackend, tmp_path: Path) -> None:
+    """What a party allocates and touches is its anon memory."""
+    code = f"import time\nblock = bytearray(b'x') * (50 * {MIB})\nprint('full', flush=True)\ntime.sleep(60)"
+    party = backend.start(confinement(tmp_path, code))
+    assert until(lambda: "full" in (tmp_path / "sut.log").read_text())
+    anon = party.look().counters.anon_bytes
+    assert anon is not None
+    assert 50 * MIB <= anon <= 80 * MIB
+
+
+def test_unprivileged_party_can_change_nothing(backend: CgroupBackend, tmp_path: Path) -> None:
+    """As root a variant is another user that can write no group and no folder of ours and gain nothing."""
+    folder = tmp_path / "ours"
+    folder.mkdir(mode=0o755)
+    code = f"""
+import os
+def denied(path):
+    try:
+        open(path, "w").write("1")
+    except PermissionError:
+        return True
+groups = [f"/sys/fs/cgroup/memory{{line.split(':')[2].strip()}}/memory.limit_in_bytes"
+          for line in open("/proc/self/cgroup") if ":memory:" in line]
+groups += ["/sys/fs/cgroup" + line.split(":")[2].strip() + "/cgroup.procs"
+           for line in open("/proc/self/cgroup") if line.startswith("0::/") and not groups]
+print("uid", os.getuid(), os.getgid(), os.getgroups())
+print("group", bool(groups) and all(map(denied, groups)))
+print("folder", denied({str(folder / "x")!r}))
+for line in open("/proc/self/status"):
+    if line.startswith(("NoNewPrivs", "CapEff", "CapBnd")):
+        print(*line.split())
+import resource
+limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+print("descriptors", limits[0] == min(limits[1], 1 << 20))
+print("end", flush=True)
+"""
+    party = backend.start(confinement(tmp_path, code, Caps(1.0, 128 * MIB), unprivileged=True))
+    assert until(lambda: "end" in (tmp_path / "sut.log").read_text())
+    said = (tmp_path / "sut.log").read_text().splitlines()
+    for expected in (
+        "uid 65534 65534 []",
+        "group True",
+        "folder True",
+        "NoNewPrivs: 1",
+        "CapEff: 0000000000000004",
+        "CapBnd: 0000000000000004",
+        "descriptors True",
+    ):
+        assert expected in said
+    assert until(lambda: party.look().exit is not None)
+    assert party.stop() == 0
+
+
+def test_program_begins_inside_its_group_on_its_cpus(backend: CgroupBackend, tmp_path: Path) -> None:
+    """The program's first instruction runs in the group, on the CPUs given, with its own environment."""
+    code = "import os\nprint(open('/proc/self/cgroup').read(), os.sched_getaffinity(0), dict(os.environ))"
+    wanted = confinement(tmp_path, code)
+    cpu = min(os.sched_getaffinity(0))
+    wanted = type(wanted)(wanted.party, wanted.command, (cpu,), Caps(0.7, 64 * MIB), unprivileged=True)
+    party = backend.start(wanted)
+    assert until(lambda: party.look().exit == 0)
+    said = (tmp_path / "sut.log").read_text()
+    assert said.count("-1-sut") >= 1
+    assert f"{{{cpu}}}" in said
+    assert "PWD" not in said
+
+
+def test_nothing_escapes_at_stop(backend: CgroupBackend, tmp_path: Path) -> None:
+    """Processes that ignore SIGTERM, or have left their session behind, end with the party."""
+    code = f"""
+import os, signal
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if os.fork() == 0:
+    os.setsid()
+    if os.fork():
+        os._exit(0)
+{SPIN}
+"""
+    party = backend.start(confinement(tmp_path, code, Caps(0.5, 64 * MIB)))
+    assert until(lambda: len(party.look().pids) == 2 and _orphans(party.look().pids))
+    pids = party.look().pids
+    began = time.monotonic()
+    assert party.stop(grace_s=0.3) == -9
+    assert time.monotonic() - began < 5
+    assert alive(pids) == []
+    assert party.look().pids == ()
+
+
+@pytest.mark.slow
+def test_fork_bomb_is_bounded_and_ends(backend: CgroupBackend, tmp_path: Path) -> None:
+    """A party that forks without end is held by its process limit and is gone after stop."""
+    code = """
+import os
+while True:
+    try:
+        os.fork()
+    except OSError:
+        pass
+"""
+    party = backend.start(confinement(tmp_path, code, Caps(0.5, 256 * MIB)))
+    assert until(lambda: len(party.look().pids) > 100)
+    began = time.monotonic()
+    party.stop(grace_s=0.2)
+    assert time.monotonic() - began < 10
+    assert alive(party.look().pids) == []
+
+
+def test_exit_status_is_kept(backend: CgroupBackend, tmp_path: Path) -> None:
+    """A party that ends by itself shows its status, before and after stop."""
+    party = backend.start(confinement(tmp_path, "raise SystemExit(7)", Caps(1.0, 64 * MIB)))
+    assert until(lambda: party.look().exit is not None)
+    assert party.look().exit == 7
+    assert party.stop() == 7
+    assert party.look().exit == 7
+
+
+@pytest.mark.slow
+def test_looking_is_cheap(backend: CgroupBackend, tmp_path: Path) -> None:
+    """A look costs less than 0.5 ms of this process's CPU time."""
+    party = backend.start(confinement(tmp_path, "import time\ntime.sleep(60)", Caps(1.0, 64 * MIB)))
+    began = time.process_time()
+    for _ in range(200):
+        party.look()
+    assert (time.process_time() - began) / 200 < 0.0005
+
+
+def test_without_control_groups_a_session_is_ended_all_the_same(tmp_path: Path) -> None:
+    """By affinity alone nothing is capped, and that is said; what left the session is found all the same."""
+    code = f"""
+import os, signal
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if os.fork() == 0:
+    os.setsid()
+    if os.fork():
+        os._exit(0)
+{SPIN}
+"""
+    journal = Journal(tmp_path / "journal.jsonl", f"test{os.getpid()}")
+    backend = CgroupBackend(journal.run, journal, SystemClock(), method=Method("affinity", "asked for"))
+    party = backend.start(confinement(tmp_path, code, Caps(0.5, 64 * MIB)))
+    try:
+        assert not party.caps_enforced
+        assert until(lambda: len(party.look().pids) == 2 and _orphans(party.look().pids))
+        pids = party.look().pids
+        assert party.look().counters.throttled_periods is None
+        assert (party.look().counters.anon_bytes or 0) > 0
+        assert party.stop(grace_s=0.2) == -9
+        assert alive(pids) == []
+    finally:
+        backend.close()
+
+
+def _prefer(party: Party) -> None:
+    """Let nothing else on the machine take CPU from a party, so that only its quota bounds it."""
+    assert isinstance(party, GroupParty)
+    place = party.group.controlled_by("cpu")
+    assert place is not None
+    file, most = ("cpu.weight", "10000") if place.version == 2 else ("cpu.shares", "262144")
+    (place.folder / file).write_text(most)
+
+
+def _orphans(pids: tuple[int, ...]) -> bool:
+    """Return whether one of the processes has been left by its parent."""
+    parents = [int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]) for pid in pids]
+    return any(parent not in pids and parent != os.getpid() for parent in parents)
