@@ -63,12 +63,13 @@ def start_postgres(
             warm_up(connection)
             password = add_reader(connection)
     except psycopg.Error as error:
+        words = last_lines(log)  # before its end fills them
         _end(party, home, clock)
         raise EnvironmentUnfit(
             f"PostgreSQL can't be seeded: {in_words(error)}",
             where=str(home),
             remedy="make room there, or set TMPDIR to another folder",
-            log=last_lines(log),
+            log=words,
         ) from error
     except BaseException:
         _end(party, home, clock)

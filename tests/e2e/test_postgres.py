@@ -5,7 +5,9 @@ import secrets
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -126,13 +128,68 @@ def test_it_listens_on_loopback_alone_and_wants_the_password(run: Run) -> None:
     service.stop()
 
 
-def test_a_killed_harness_leaves_nothing(run: Run) -> None:
-    """What the journal names is enough to end the server and remove its folder."""
+def test_what_is_journalled_is_enough_to_clean_up(run: Run) -> None:
+    """Without the service's own stop, the journal alone ends the server and removes its folder."""
     service = run.start()
     assert run.left()
     collector.collect(run.journal.path)
     assert not is_open(service.url)
     assert run.left() == []
+
+
+_HARNESS = """
+import sys
+from pathlib import Path
+from harness.backends.cgroup import CgroupBackend
+from harness.clock import SystemClock
+from harness.guard import guard
+from harness.services.postgres import start_postgres
+
+folder, run, url = Path(sys.argv[1]), sys.argv[2], sys.argv[3] or None
+with guard(run, folder, folder / "lock") as journal:
+    backend = CgroupBackend(run, journal, SystemClock())
+    service = start_postgres(backend, journal, cpus=(), log=folder / "log", url=url)
+    print(service.url, flush=True)
+    sys.stdin.read()
+"""
+
+
+def killed(folder: Path, run: str, url: str = "") -> str:
+    """Kill a harness once its service is there, wait for its reaper, and return the service's URL."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    if url:
+        environment["WEBDYNO_POSTGRES_URL"] = url
+    child = subprocess.Popen(
+        [sys.executable, "-c", _HARNESS, folder, run, url],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
+    assert child.stdout is not None
+    where = child.stdout.readline().strip()
+    child.kill()
+    child.communicate()
+    wait_for(lambda: not list(folder.glob(f"{run}*/{NAME}")), 10)
+    return where
+
+
+def wait_for(happened: Callable[[], bool], bound_s: float) -> None:
+    """Ask every 50 ms until it is so; fail at the bound."""
+    clock = SystemClock()
+    deadline = clock.now_ns() + round(bound_s * 1e9)
+    while not happened():
+        assert clock.now_ns() < deadline, "not within the bound"
+        clock.sleep(0.05)
+
+
+def test_a_killed_harness_leaves_no_server(tmp_path: Path) -> None:
+    """After kill -9 of the harness the server, its port and its folder are gone within 10 s."""
+    run = f"test-{secrets.token_hex(4)}"
+    where = killed(tmp_path, run)
+    assert where
+    assert not is_open(where)
+    assert not list(Path(tempfile.gettempdir()).glob(f"webdyno-{run}-*"))
 
 
 def test_only_our_database_is_made_on_the_users_server(run: Run, tmp_path: Path) -> None:
@@ -161,6 +218,8 @@ def test_only_our_database_is_made_on_the_users_server(run: Run, tmp_path: Path)
         assert before - _databases(url) == {f"webdyno_{run.id}"}
         assert _databases(url) == {"postgres", "template0", "template1", f"webdyno_{theirs.id}"}
         service.stop()
+        assert killed(tmp_path, f"{run.id}-killed", url).endswith(f"/webdyno_{run.id}-killed")
+        assert _databases(url) == {"postgres", "template0", "template1", f"webdyno_{theirs.id}"}
     finally:
         theirs.close()
 
