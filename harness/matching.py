@@ -2,7 +2,8 @@
 
 An expectation is JSON in which `"<string>"`, `"<int>"`, `"<utc-time>"` and `"<any>"` stand for values of
 that kind, and `{"<each>": X, "<length>": N, "<ascending>": "key", "<first>": Y}` for a list of N objects
-like X in the order of a key, the first of which is Y. Everything else must be equal in value and type; the order of keys means nothing.
+like X in the order of a key, the first of which is Y. Everything else must be equal in value and type; the
+order of keys means nothing.
 """
 
 from __future__ import annotations

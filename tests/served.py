@@ -8,7 +8,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
@@ -61,10 +61,16 @@ def wait_until(ready: Callable[[], bool], child: subprocess.Popen[bytes], log: P
 
 @contextmanager
 def serving(
-    name: str, services: Mapping[str, str], log: Path, *, apps: Path = APPS, cpus: float = 1
+    name: str,
+    services: Mapping[str, str],
+    log: Path,
+    *,
+    apps: Path = APPS,
+    cpus: float = 1,
+    python: str | None = None,
 ) -> Iterator[Served]:
     """Serve a variant on a free port, from its first healthy answer to the end of its last process."""
-    variant = manifest.load_variant(apps / name)
+    variant = replace(manifest.load_variant(apps / name), python=python)
     environment = environments.ensure(variant)
     port = free_port()
     url = f"http://127.0.0.1:{port}"

@@ -52,9 +52,16 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Serve:
     """Return what starts a variant for as long as a `with` block lasts."""
 
     def start(
-        name: str, services: Mapping[str, str], *, apps: Path = APPS, cpus: float = 1
+        name: str,
+        services: Mapping[str, str],
+        *,
+        apps: Path = APPS,
+        cpus: float = 1,
+        python: str | None = None,
     ) -> AbstractContextManager[Served]:
-        return serving(name, services, tmp_path_factory.mktemp(name) / "log", apps=apps, cpus=cpus)
+        return serving(
+            name, services, tmp_path_factory.mktemp(name) / "log", apps=apps, cpus=cpus, python=python
+        )
 
     return start
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import ssl
 import subprocess
 from pathlib import Path
@@ -11,8 +12,9 @@ import psycopg
 import pytest
 from served import APPS, POOL_SIZE, VARIANTS, Database, Serve, Served, wait_for
 
-from harness import environments, manifest
+from harness import environments, interpreters, manifest
 from harness.contract import Case
+from harness.errors import EnvironmentUnfit
 from harness.services import seed
 from harness.verify import failures, verify
 
@@ -38,6 +40,21 @@ def test_every_case_passes_without_a_database(name: str, serve: Serve, cases: tu
         results = verify(served.url, cases)
     assert failures(results) == ()
     assert {result.passed for result in results} == {True, None}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("python", ["3.12", "3.13"])
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_case_passes_on_other_pythons(
+    name: str, python: str, serve: Serve, with_database: dict[str, str], cases: tuple[Case, ...]
+) -> None:
+    """The pinned packages install and serve on every Python that is supported."""
+    try:
+        interpreters.find(python)
+    except EnvironmentUnfit:
+        pytest.skip(f"there is no Python {python} here")
+    with serve(name, with_database, python=python) as served:
+        assert failures(verify(served.url, cases, services=("postgres",))) == ()
 
 
 @pytest.mark.slow
@@ -67,18 +84,45 @@ def test_a_read_is_one_prepared_statement_and_nothing_else(
     name: str, all_served: dict[str, Served], database: Database
 ) -> None:
     """No BEGIN, COMMIT, SET or reset goes with a query, and none is parsed anew."""
-    url = f"{all_served[name].url}/api/ai/history"
-    with httpx.Client() as client:
-        for user in range(1, 40):  # every connection of the pool has prepared it by then
-            client.get(f"{url}/{user}")
-        before = database.log.stat().st_size
-        for user in range(41, 81):
-            assert len(client.get(f"{url}/{user}").json()["history"]) == 100
-    logged = statements(database.log, before)
-    assert [text for _, text in logged] == [QUERY] * 40
-    names = {kind for kind, _ in logged}
-    assert all(re.fullmatch(r"execute (?!<unnamed>)\S+", kind) for kind in names), names
-    assert prepared_once(database.log)
+    assert waste(all_served[name].url, database.log) == set()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "kept", "broken", "seen"),
+    [
+        ("fastapi-uvicorn", ", reset=keep_session", "", "SELECT pg_advisory_unlock_all();"),
+        (
+            "fastapi-uvicorn",
+            ", reset=keep_session",
+            ", reset=keep_session, statement_cache_size=0",
+            "parsed anew",
+        ),
+        ("flask-gunicorn", '"autocommit": True', '"autocommit": False', "BEGIN"),
+        ("flask-gunicorn", '"prepare_threshold": 0', '"prepare_threshold": None', "parsed anew"),
+        ("django-gunicorn", '"prepare_threshold": 0', '"prepare_threshold": None', "parsed anew"),
+        ("django-gunicorn", '"server_side_binding": True', '"server_side_binding": False', "parsed anew"),
+    ],
+)
+def test_a_wasteful_read_is_seen(
+    name: str,
+    kept: str,
+    broken: str,
+    seen: str,
+    tmp_path: Path,
+    serve: Serve,
+    with_database: dict[str, str],
+    database: Database,
+) -> None:
+    """A driver that is set up otherwise does work that the server's log shows."""
+    apps = tmp_path / "apps"
+    shutil.copytree(APPS, apps, ignore=shutil.ignore_patterns("__pycache__"))
+    path = apps / name / "app.py"
+    text = path.read_text()
+    assert text.count(kept) == 1, "the mutation no longer fits the code"
+    path.write_text(text.replace(kept, broken))
+    with serve(name, with_database, apps=apps) as served:
+        assert seen in waste(served.url, database.log)
 
 
 @pytest.mark.slow
@@ -150,15 +194,19 @@ def answer(url: str, case: Case, tls: ssl.SSLContext) -> tuple[int, object]:
     return got.status_code, got.json() if got.content else None
 
 
-def statements(log: Path, start: int) -> list[tuple[str, str]]:
-    """Return the kind and text of the statements that the server logged after a position."""
-    text = log.read_bytes()[start:].decode()
-    return re.findall(r"LOG:  (execute \S+|statement): (.*)", text)
-
-
-def prepared_once(log: Path) -> bool:
-    """Tell that there is nothing in the log that closes or discards a statement."""
-    return re.search(r"DEALLOCATE|DISCARD|pg_advisory_unlock_all|RESET ALL", log.read_text()) is None
+def waste(url: str, log: Path) -> set[str]:
+    """Return what forty reads made the server do beside executing a statement that was prepared before."""
+    with httpx.Client(base_url=f"{url}/api/ai/history/") as client:
+        for user in range(1, 40):  # every connection of the pool has prepared it by then
+            client.get(str(user))
+        before = log.stat().st_size
+        for user in range(41, 81):
+            assert len(client.get(str(user)).json()["history"]) == 100
+    logged = re.findall(r"LOG:  (execute \S+|statement): (.*)", log.read_bytes()[before:].decode())
+    others = {text for _, text in logged if "FROM ai_chat" not in text}
+    reads = [kind for kind, text in logged if text == QUERY and kind != "execute <unnamed>"]
+    anew = len(reads) != 40 or len(set(reads)) > POOL_SIZE
+    return others | ({"parsed anew"} if anew else set())
 
 
 def connections(watch: psycopg.Connection[tuple[int]]) -> int:
