@@ -121,15 +121,18 @@ def _reaper(path: Path) -> Iterator[None]:
     environment = {**os.environ, "PYTHONPATH": str(_PACKAGE_PARENT)}
     with ours:
         with theirs, open(path.parent / LOG, "ab") as log:
-            child = subprocess.Popen(
-                (sys.executable, "-m", "harness.reaper", str(path)),
-                cwd="/",
-                env=environment,
-                stdin=theirs.fileno(),
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+            try:
+                child = subprocess.Popen(
+                    (sys.executable, "-m", "harness.reaper", str(path)),
+                    cwd="/",
+                    env=environment,
+                    stdin=theirs.fileno(),
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                )
+            except OSError as error:
+                raise EnvironmentUnfit(f"the reaper can't be started: {error.strerror}") from error
         try:
             ours.settimeout(20.0)
             try:

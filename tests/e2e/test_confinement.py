@@ -1,4 +1,5 @@
 import os
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,9 @@ from harness.backends.backend import Party
 from harness.backends.cgroup import CgroupBackend, Method
 from harness.backends.parties import GroupParty
 from harness.clock import SystemClock
+from harness.collector import collect
+from harness.control_groups import members, prepare
+from harness.hierarchies import Layout, Place, mounts
 from harness.journal import Journal
 from harness.model import Caps
 
@@ -133,8 +137,11 @@ def test_program_begins_inside_its_group_on_its_cpus(backend: CgroupBackend, tmp
     assert "PWD" not in said
 
 
-def test_nothing_escapes_at_stop(backend: CgroupBackend, tmp_path: Path) -> None:
+@pytest.mark.parametrize("at_one_stroke", [True, False])
+def test_nothing_escapes_at_stop(backend: CgroupBackend, tmp_path: Path, at_one_stroke: bool) -> None:
     """Processes that ignore SIGTERM, or have left their session behind, end with the party."""
+    if not at_one_stroke:
+        _forgo_v2(backend)
     code = f"""
 import os, signal
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -155,8 +162,11 @@ if os.fork() == 0:
 
 
 @pytest.mark.slow
-def test_fork_bomb_is_bounded_and_ends(backend: CgroupBackend, tmp_path: Path) -> None:
+@pytest.mark.parametrize("at_one_stroke", [True, False])
+def test_fork_bomb_is_bounded_and_ends(backend: CgroupBackend, tmp_path: Path, at_one_stroke: bool) -> None:
     """A party that forks without end is held by its process limit and is gone after stop."""
+    if not at_one_stroke:
+        _forgo_v2(backend)
     code = """
 import os
 while True:
@@ -216,6 +226,40 @@ if os.fork() == 0:
         assert alive(pids) == []
     finally:
         backend.close()
+
+
+def test_evacuated_processes_come_back(tmp_path: Path) -> None:
+    """On real cgroup v2 the processes beside our groups move to a leaf, and back at the clean-up."""
+    mount = next((mount for mount in mounts(Path("/")) if mount.version == 2), None)
+    if mount is None:
+        pytest.skip("no cgroup v2 is mounted")
+    run = f"test{os.getpid()}.{time.monotonic_ns()}"
+    folder, leaf = (mount.point / f"webdyno-{run}-box", mount.point / f"webdyno-{run}-box/webdyno-{run}-leaf")
+    folder.mkdir()
+    child = subprocess.Popen(("sleep", "60"))
+    try:
+        (folder / "cgroup.procs").write_text(str(child.pid))
+        journal = Journal(tmp_path / "r/journal.jsonl", run)
+        prepare(Layout((Place(folder, 2, frozenset(), evacuate=True),)), leaf.name, journal)
+        assert (members([folder]), members([leaf])) == ((), (child.pid,))
+        assert collect(journal.path) == ()
+        assert members([folder]) == (child.pid,)
+        assert not leaf.exists()
+    finally:
+        child.kill()
+        child.wait()
+        assert until(lambda: not members([folder]))
+        folder.rmdir()
+
+
+def _forgo_v2(backend: CgroupBackend) -> None:
+    """Take from a hybrid machine the v2 folder that kills a group at one stroke, as plain v1 lacks it."""
+    layout = backend.method.layout
+    assert layout is not None
+    v1 = tuple(place for place in layout.places if place.version == 1)
+    if not v1:
+        pytest.skip("this is plain cgroup v2")
+    backend.method = Method("by-hand", "v1 alone", Layout(v1))
 
 
 def _prefer(party: Party) -> None:
