@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from harness.histogram import Histogram
 from harness.model import Placement
 from harness.records import Counters, TrialRecord, Usage
+from harness.store import StoredTrial
 from harness.validity import errors_percent
-
-if TYPE_CHECKING:
-    from harness.store import StoredTrial
 
 MIB = 1 << 20
 PERCENTILES = {"p50": 50.0, "p90": 90.0, "p99": 99.0, "p999": 99.9}
@@ -141,6 +138,8 @@ def _memory(trial: StoredTrial, sut: Usage | None) -> tuple[float | None, float 
     phases = trial.record.phases
     assert phases is not None, "asked of trials with a window alone"
     samples = trial.samples()
+    if samples.empty:
+        samples = samples.reindex(columns=["party", "at_s", "anon_bytes"])
     window_s = (phases.window_end_ns - phases.window_start_ns) / 1e9
     inside = samples[(samples["party"] == "sut") & samples["at_s"].between(0, window_s)]
     sampled = [float(value) for value in inside["anon_bytes"].dropna()]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from harness import stats
 from harness.comparison import Measured, block_ratios, by_name, compare, is_twin, name_of
@@ -16,6 +15,7 @@ from harness.figures import Latency, TrialFigures, trial_figures
 from harness.limiter import cell_limiter, trial_limiter
 from harness.model import Cell, Finding, Limiter, Load, Severity, Variant
 from harness.rules import BY_CODE
+from harness.store import StoredRun, StoredTrial
 from harness.summary import (
     SCHEMA,
     CellFinding,
@@ -29,9 +29,6 @@ from harness.summary import (
     VariantLabel,
 )
 from harness.validity import aa_differs, few_blocks, is_valid, trial_findings, unstable
-
-if TYPE_CHECKING:
-    from harness.store import StoredRun, StoredTrial
 
 CellKey = tuple[str, Load, str]
 """Scenario, load, and the cell's name."""

@@ -6,11 +6,10 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
 
 import pandas as pd
 
-from harness.histogram import SIZE, Histogram, index_of
+from harness.histogram import SIZE, Histogram, Interval, index_of, write_log
 from harness.model import Caps, Cell, Load, Placement, PlannedTrial, Setting, Stage, Timing, Variant
 from harness.records import (
     SCHEMA,
@@ -23,11 +22,10 @@ from harness.records import (
     Usage,
     WatchWindow,
 )
-
-if TYPE_CHECKING:
-    from harness.store import StoredRun
+from harness.store import Results, RunRecord, StoredRun, StoredTrial, write, write_parquet
 
 MIB = 1 << 20
+RUN_ID = "20261124-120000-standard"
 S = 1_000_000_000
 USERS = 1000
 CLOSED = Load("closed", USERS)
@@ -46,11 +44,10 @@ class Speed:
     memory_mib: float
 
 
-@dataclass(frozen=True)
-class SyntheticTrial:
-    """What `harness.store.StoredTrial` offers, from memory."""
+@dataclass(frozen=True, slots=True)
+class SyntheticTrial(StoredTrial):
+    """A trial as the store gives it back, from memory."""
 
-    record: TrialRecord
     folder: Path = Path("trial")
     times_us: Mapping[int, int] = field(default_factory=dict)
     """Response times in us, with their counts."""
@@ -97,26 +94,6 @@ class SyntheticTrial:
         return Histogram.of(counts)
 
 
-@dataclass(frozen=True)
-class SyntheticRun:
-    """What `harness.store.StoredRun` offers, from memory."""
-
-    trials: tuple[SyntheticTrial, ...]
-    stages: tuple[Stage, ...]
-    variants: tuple[Variant, ...]
-    id: str = "20261124-120000-abcd"
-    folder: Path = Path("results/20261124-120000-abcd")
-    suite: str = "standard"
-    seed: int = 7
-    placement: Placement = PLACEMENT
-    fingerprint: Mapping[str, object] = field(
-        default_factory=lambda: {"cpu": "AMD EPYC", "cpus": 2, "kernel": "6.1.0", "python": "3.13.1"}
-    )
-    timing: Timing = TIMING
-    blocks: int = 5
-    state: str = "sealed"
-
-
 def watch(
     cpu: float = 0.5, wait: float | None = 0.01, stall_ms: float = 5.0, at_s: float = 0.0
 ) -> WatchWindow:
@@ -151,7 +128,7 @@ def trial_record(cell: Cell | None = None, number: int = 1, block: int = 1) -> T
     """Return a trial that breaks no rule but `overlap`'s."""
     return TrialRecord(
         schema=SCHEMA,
-        run="20261124-120000-abcd",
+        run=RUN_ID,
         number=number,
         block=block,
         cell=cell or Cell("flask-gunicorn", "hello", CLOSED),
@@ -237,7 +214,7 @@ def run(
     blocks: int = 5,
     twin: str | None = "flask-gunicorn",
     noise: float = 0.01,
-) -> SyntheticRun:
+) -> StoredRun:
     """Return a run of every variant on every scenario; blocks share a drift, trials have noise of their own.
 
     The A/A pair is of `twin` on the first scenario.
@@ -256,19 +233,58 @@ def run(
                 factor = drift * chance.gauss(1, noise) / (1 + step)
                 made = trial(cell, len(trials) + 1, block, speed, factor, chance.gauss(1, 0.002))
                 trials.append(made)
-    planned = tuple(PlannedTrial(t.record.number, t.record.block, t.record.cell) for t in trials)
-    return SyntheticRun(
-        trials=tuple(trials),
-        stages=(Stage("trials", planned),),
-        variants=tuple(variant(name, {"workers": 1}) for name in speeds),
-        blocks=blocks,
+    variants = tuple(variant(name, {"workers": 1}) for name in speeds)
+    return with_trials(
+        StoredRun(Path("results") / RUN_ID, run_record(variants, blocks), (), "sealed"), *trials
     )
 
 
-def with_errors(made: SyntheticRun, variant_id: str, scenario: str, blocks: Sequence[int]) -> SyntheticRun:
+def run_record(variants: tuple[Variant, ...], blocks: int) -> RunRecord:
+    """Return the record of a run whose plan is still empty."""
+    return RunRecord(
+        schema=SCHEMA,
+        id=RUN_ID,
+        suite="standard",
+        started="2026-11-24T12:00:00Z",
+        command="webdyno run --suite standard",
+        backend="cgroup",
+        seed=7,
+        blocks=blocks,
+        timing=TIMING,
+        placement=PLACEMENT,
+        stages=(),
+        variants=variants,
+        scenarios=(),
+        services={"postgres": "18.6, embedded"},
+        fingerprint={"cpu": {"model": "AMD EPYC", "count": 2}, "kernel": "6.1.0"},
+    )
+
+
+def with_trials(run: StoredRun, *trials: StoredTrial) -> StoredRun:
+    """Return the run with these trials, all of which were planned."""
+    planned = tuple(PlannedTrial(t.record.number, t.record.block, t.record.cell) for t in trials)
+    return replace(run, trials=trials, record=replace(run.record, stages=(Stage("trials", planned),)))
+
+
+def on_disk(made: StoredRun, results: Path) -> StoredRun:
+    """Write the run as the harness does and read it back."""
+    store = Results(results)
+    store.begin(made.record)
+    for one in made.trials:
+        folder = store.scratch(made.id)
+        window = [Interval(tag, 0.0, 8.0, one.histogram(tag)) for tag in ("response", "service")]
+        write(folder / "latency.hlog", write_log(window, 1_795_000_000.0).encode())
+        write_parquet(folder / "series.parquet", one.series())
+        write_parquet(folder / "samples.parquet", one.samples())
+        store.keep(one.record, folder)
+    store.seal(made.id, {})
+    return store.find(made.id)
+
+
+def with_errors(made: StoredRun, variant_id: str, scenario: str, blocks: Sequence[int]) -> StoredRun:
     """Return the run with 1 % of wrong answers in some trials of one cell."""
 
-    def spoilt(one: SyntheticTrial) -> SyntheticTrial:
+    def spoilt(one: StoredTrial) -> StoredTrial:
         cell, load = one.record.cell, one.record.load
         hit = (cell.variant, cell.scenario, cell.replica) == (variant_id, scenario, 0)
         if not hit or load is None or one.record.block not in blocks:
@@ -279,12 +295,7 @@ def with_errors(made: SyntheticRun, variant_id: str, scenario: str, blocks: Sequ
     return replace(made, trials=tuple(spoilt(one) for one in made.trials))
 
 
-def recorded() -> SyntheticRun:
+def recorded() -> StoredRun:
     """Return the run of the golden files: one cell without a valid trial, one with four of five."""
     made = with_errors(run(), "django-gunicorn", "history", range(1, 6))
     return with_errors(made, "fastapi-uvicorn", "history", [2])
-
-
-def as_stored(made: SyntheticRun) -> StoredRun:
-    """Return the run under the type of one that lies on disk."""
-    return cast("StoredRun", made)

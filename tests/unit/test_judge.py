@@ -2,18 +2,13 @@ from dataclasses import replace
 
 import pytest
 import synthetic
-from synthetic import CLOSED, SyntheticRun, SyntheticTrial
+from synthetic import CLOSED, SyntheticTrial, with_trials
 
 from harness.errors import UsageError
 from harness.judge import judge, planned_cells
-from harness.model import Cell, PlannedTrial, Stage
+from harness.model import Cell
 from harness.summary import CellSummary, Summary
 from harness.summary_json import from_json, to_json
-
-
-def judged(run: SyntheticRun) -> Summary:
-    """Judge a run that stands in for a stored one."""
-    return judge(synthetic.as_stored(run))
 
 
 def cell_of(summary: Summary, label: str, scenario: str) -> CellSummary:
@@ -22,16 +17,10 @@ def cell_of(summary: Summary, label: str, scenario: str) -> CellSummary:
     return found
 
 
-def with_trials(run: SyntheticRun, *trials: SyntheticTrial) -> SyntheticRun:
-    """Return the run with other trials, all of which were planned."""
-    planned = tuple(PlannedTrial(t.record.number, t.record.block, t.record.cell) for t in trials)
-    return replace(run, trials=trials, stages=(Stage("trials", planned),))
-
-
 def test_figures_are_what_the_counters_say() -> None:
     """Rate, CPU, throttling and memory follow from one trial's counters by hand."""
     trial = SyntheticTrial(synthetic.trial_record(), times_us={142_000: 56_000})
-    cell = judged(with_trials(synthetic.run(), trial)).cells[0]
+    cell = judge(with_trials(synthetic.run(), trial)).cells[0]
     values = {
         "requests_per_s": (cell.requests_per_s, 7000.0),
         "cores": (cell.cpu.cores, 0.95),
@@ -59,7 +48,7 @@ def test_figures_are_what_the_counters_say() -> None:
 def test_invalid_trials_enter_no_figure() -> None:
     """A cell's figures are over its valid trials alone, and its finding names the others."""
     run = synthetic.with_errors(synthetic.run(), "fastapi-uvicorn", "hello", [2, 4])
-    cell = cell_of(judged(run), "fastapi-uvicorn", "hello")
+    cell = cell_of(judge(run), "fastapi-uvicorn", "hello")
     assert (cell.trials, cell.valid_trials) == (5, 3)
     assert cell.errors_percent is not None
     assert cell.errors_percent.value == 0.0
@@ -74,7 +63,7 @@ def test_invalid_trials_enter_no_figure() -> None:
 def test_a_cell_without_a_valid_trial_has_no_figures() -> None:
     """It is there, with its findings, and every figure is None."""
     run = synthetic.with_errors(synthetic.run(), "fastapi-uvicorn", "hello", range(1, 6))
-    cell = cell_of(judged(run), "fastapi-uvicorn", "hello")
+    cell = cell_of(judge(run), "fastapi-uvicorn", "hello")
     assert (cell.valid_trials, cell.requests_per_s, cell.response_ms.p99) == (0, None, None)
     assert (cell.memory_mib.mean, cell.cpu.us_per_request, cell.startup_s) == (None, None, None)
     assert cell.findings[0].severity == "invalid"
@@ -84,7 +73,7 @@ def test_a_cell_without_a_valid_trial_has_no_figures() -> None:
 def test_unmeasured_counters_are_none() -> None:
     """A machine without cgroup counters or sampler leaves CPU and memory open, not zero."""
     record = replace(synthetic.trial_record(), usage=(), idle_bytes=None, startup_s=None)
-    cell = judged(with_trials(synthetic.run(), SyntheticTrial(record, times_us={1000: 1}))).cells[0]
+    cell = judge(with_trials(synthetic.run(), SyntheticTrial(record, times_us={1000: 1}))).cells[0]
     assert {cell.cpu.cores, cell.cpu.us_per_request, cell.memory_mib.idle, cell.startup_s} == {None}
     assert cell.requests_per_s is not None
 
@@ -92,15 +81,15 @@ def test_unmeasured_counters_are_none() -> None:
 def test_planned_cells_are_there_before_they_are_measured() -> None:
     """An interrupted run's summary has a row for each planned cell."""
     run = synthetic.run()
-    summary = judged(replace(run, trials=run.trials[:1], state="incomplete"))
-    assert len(summary.cells) == len(planned_cells(synthetic.as_stored(run))) == 7
+    summary = judge(replace(run, trials=run.trials[:1], state="incomplete"))
+    assert len(summary.cells) == len(planned_cells(run)) == 7
     assert sum(cell.trials for cell in summary.cells) == 1
 
 
 def test_failed_trials_do_not_stop_the_judgement() -> None:
     """A trial without a window is invalid with its reason, beside trials that have one."""
     failed = replace(synthetic.trial_record(), failure="no answer in 60 s", load=None, phases=None)
-    cell = judged(with_trials(synthetic.run(), SyntheticTrial(failed))).cells[0]
+    cell = judge(with_trials(synthetic.run(), SyntheticTrial(failed))).cells[0]
     assert cell.valid_trials == 0
     assert any("no answer in 60 s" in found.remedy for found in cell.findings)
 
@@ -121,7 +110,7 @@ def test_twins_that_differ_are_found_on_both() -> None:
         for block in range(5)
         for cell in cells
     ]
-    summary = judged(with_trials(synthetic.run(), *trials))
+    summary = judge(with_trials(synthetic.run(), *trials))
     assert [[f.code for f in cell.findings if f.code == "aa-differs"] for cell in summary.cells] == [
         ["aa-differs"]
     ] * 2
@@ -129,8 +118,8 @@ def test_twins_that_differ_are_found_on_both() -> None:
 
 def test_wild_blocks_are_unstable() -> None:
     """Per-block ratios that vary by more than 10 % are a warning; calm ones are not."""
-    wild = judged(synthetic.run(noise=0.3))
-    calm = judged(synthetic.run(noise=0.01))
+    wild = judge(synthetic.run(noise=0.3))
+    calm = judge(synthetic.run(noise=0.01))
     assert any(found.code == "unstable" for cell in wild.cells for found in cell.findings)
     assert not any(found.code == "unstable" for cell in calm.cells for found in cell.findings)
 
@@ -139,7 +128,7 @@ def test_settings_and_versions_are_those_of_the_cell() -> None:
     """A label names what differs; the settings are all that apply."""
     cell = Cell("flask-gunicorn", "hello", CLOSED, {"threads": 32})
     run = with_trials(synthetic.run(), synthetic.trial(cell, 1, 1, synthetic.BASE_SPEEDS["flask-gunicorn"]))
-    (made,) = judged(run).cells
+    (made,) = judge(run).cells
     assert made.variant.label == "flask-gunicorn (threads=32)"
     assert made.variant.settings == {"workers": 1, "threads": 32}
     assert made.variant.versions["python"] == "3.13.1"
@@ -147,7 +136,7 @@ def test_settings_and_versions_are_those_of_the_cell() -> None:
 
 def test_json_there_and_back() -> None:
     """What was written reads back as the same summary, to the bytes."""
-    text = to_json(judged(synthetic.recorded()))
+    text = to_json(judge(synthetic.recorded()))
     assert to_json(from_json(text)) == text
 
 
@@ -166,4 +155,4 @@ def test_what_is_no_summary_is_refused(text: str, what: str) -> None:
 def test_the_order_of_trials_does_not_matter() -> None:
     """A shuffled store gives the same bytes."""
     run = synthetic.recorded()
-    assert to_json(judged(replace(run, trials=run.trials[::-1]))) == to_json(judged(run))
+    assert to_json(judge(replace(run, trials=run.trials[::-1]))) == to_json(judge(run))

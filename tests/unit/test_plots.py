@@ -6,12 +6,12 @@ import synthetic
 
 from harness import plots
 from harness.judge import judge, judge_trials
+from harness.store import StoredRun
 
 
-def pictures(run: synthetic.SyntheticRun) -> tuple[plots.Picture, ...]:
+def pictures(run: StoredRun) -> tuple[plots.Picture, ...]:
     """Return the pictures of a run that stands in for a stored one."""
-    stored = synthetic.as_stored(run)
-    return plots.pictures(judge(stored), judge_trials(stored))
+    return plots.pictures(judge(run), judge_trials(run))
 
 
 @pytest.mark.slow

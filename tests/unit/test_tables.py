@@ -9,6 +9,7 @@ from rich.console import Console
 
 from harness import table_formats, tables, wording
 from harness.judge import judge
+from harness.store import StoredRun
 from harness.summary import Figure, Summary
 
 HOSTILE = (
@@ -22,9 +23,9 @@ HOSTILE = (
 )
 
 
-def summary(run: synthetic.SyntheticRun | None = None) -> Summary:
+def summary(run: StoredRun | None = None) -> Summary:
     """Judge a run that stands in for a stored one."""
-    return judge(synthetic.as_stored(run or synthetic.recorded()))
+    return judge(run or synthetic.recorded())
 
 
 def hostile() -> tuple[tables.Table, ...]:
