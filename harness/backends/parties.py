@@ -76,9 +76,12 @@ class SessionParty:
         self._run = run_id
         self._child = child
         self._clock = clock
+        self._last: Look | None = None
 
     def look(self) -> Look:
-        """Return the processes and the sum of their counters."""
+        """Return the processes and the sum of their counters; after `stop` those of its beginning."""
+        if self._last is not None:
+            return self._last
         at_ns = self._clock.now_ns()
         exit_ = self._child.poll()
         pids = family(self._leader, self._run)
@@ -86,10 +89,14 @@ class SessionParty:
 
     def stop(self, grace_s: float = 5.0) -> int | None:
         """End every process that can be found; return the first one's exit status."""
+        if self._last is None:
+            self._last = self.look()
         left = end_family(self._leader, self._run, self._clock, grace_s=grace_s)
         if left:
             raise EnvironmentUnfit(f"{', '.join(left)} does not end")
-        return _reap(self._child)
+        exit_ = _reap(self._child)
+        self._last = Look(self._last.counters, (), exit_)
+        return exit_
 
 
 def _reap(child: subprocess.Popen[bytes]) -> int | None:

@@ -57,6 +57,7 @@ class Holder:
             self.child = subprocess.Popen(
                 (sys.executable, "-c", HOLDER, str(folder), self.run, kind),
                 stdout=output,
+                stderr=subprocess.DEVNULL,
                 start_new_session=True,
             )
 
@@ -125,6 +126,20 @@ def test_nothing_outlives_a_kill_while_running(holder: Holder) -> None:
     holder.child.kill()
     holder.child.wait()
     assert until(holder.gone, bound_s=5), (holder.processes(), groups_of(holder.run))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "signals", [(signal.SIGINT, signal.SIGINT), (signal.SIGTERM,), (signal.SIGHUP,)], ids=str
+)
+def test_nothing_outlives_a_polite_end(holder: Holder, signals: tuple[signal.Signals, ...]) -> None:
+    """Ctrl-C, a second one in the midst of the clean-up, SIGTERM and SIGHUP leave nothing either."""
+    assert until(lambda: holder.said("running"), bound_s=20)
+    for number in signals:
+        holder.child.send_signal(number)
+        time.sleep(0.3)
+    holder.child.wait(15)
+    assert until(holder.gone, bound_s=10), (holder.processes(), groups_of(holder.run))
 
 
 @pytest.mark.slow
