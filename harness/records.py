@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from harness.model import Cell
+from harness.model import Cell, Timing
 
 SCHEMA = 1
 
@@ -170,3 +170,24 @@ class TrialRecord:
     oom_kills: int | None
     """Over the whole trial."""
     caps_enforced: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """What the harness tells a generator process, in a file named by WEBDYNO_ASSIGNMENT."""
+
+    users: int
+    timing: Timing
+    think_s: float
+    seed: int
+    folder: str
+    """Where the generator writes what it saw."""
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratorRecord:
+    """What a generator process leaves behind, in `load.json` of its folder."""
+
+    phases: Phases
+    load: LoadTotals
+    watch: tuple[WatchWindow, ...]

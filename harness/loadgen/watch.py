@@ -1,0 +1,76 @@
+"""The generator's watch on itself: whether it was fast enough to measure anything but itself.
+
+Numbers only; judging them is for `harness.validity`.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from itertools import pairwise
+from pathlib import Path
+
+import gevent
+
+from harness.records import WatchWindow
+
+_PROBE_S = 0.05
+_WINDOW_S = 5.0
+
+
+def split_window(start_ns: int, end_ns: int) -> tuple[tuple[int, int], ...]:
+    """Return the parts of a window, of equal length and about 5 s each."""
+    parts = max(1, round((end_ns - start_ns) / (_WINDOW_S * 1e9)))
+    edges = [start_ns + (end_ns - start_ns) * part // parts for part in range(parts + 1)]
+    return tuple(pairwise(edges))
+
+
+def run_queue_wait_ns(pid: int, proc: Path = Path("/proc")) -> int | None:
+    """Return the time that a process's threads have waited for a CPU (schedstat's second field).
+
+    None where the kernel keeps no such statistics.
+    """
+    try:
+        return sum(_wait_ns(thread / "schedstat") for thread in (proc / str(pid) / "task").iterdir())
+    except (OSError, IndexError, ValueError):
+        return None
+
+
+def _wait_ns(schedstat: Path) -> int:
+    return int(schedstat.read_text().split()[1])
+
+
+class Watch:
+    """Watches this process over a window; `run` is a greenlet's body."""
+
+    def __init__(self, start_ns: int, end_ns: int) -> None:
+        self._parts = split_window(start_ns, end_ns)
+        self.windows: list[WatchWindow] = []
+
+    def run(self) -> None:
+        """Wait for the window, then fill `windows` one by one."""
+        gevent.sleep(max(0, (self._parts[0][0] - time.monotonic_ns()) / 1e9))
+        for _planned_start, end_ns in self._parts:
+            self.windows.append(self._observe(end_ns))
+
+    def _observe(self, until_ns: int) -> WatchWindow:
+        pid = os.getpid()
+        start_ns, cpu_ns, wait_ns = time.monotonic_ns(), time.process_time_ns(), run_queue_wait_ns(pid)
+        stall_ns = 0
+        now_ns = start_ns
+        while now_ns < until_ns:
+            nap_s = min(_PROBE_S, (until_ns - now_ns) / 1e9)
+            due_ns = now_ns + int(nap_s * 1e9)
+            gevent.sleep(nap_s)
+            now_ns = time.monotonic_ns()
+            stall_ns = max(stall_ns, now_ns - due_ns)
+        elapsed_ns = now_ns - start_ns
+        waited_ns = run_queue_wait_ns(pid)
+        return WatchWindow(
+            process=0,
+            start_ns=start_ns,
+            end_ns=now_ns,
+            cpu_share=(time.process_time_ns() - cpu_ns) / elapsed_ns,
+            wait_share=None if wait_ns is None or waited_ns is None else (waited_ns - wait_ns) / elapsed_ns,
+            stall_max_ns=stall_ns,
+        )
