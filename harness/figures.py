@@ -149,9 +149,9 @@ def _memory(trial: StoredTrial, sut: Usage | None) -> tuple[float | None, float 
 
 
 def _held_bytes(counters: Counters) -> float | None:
-    if counters.anon_bytes is None:
+    if counters.anon_bytes is None or counters.shmem_bytes is None:
         return None
-    return float(counters.anon_bytes + (counters.shmem_bytes or 0))
+    return float(counters.anon_bytes + counters.shmem_bytes)
 
 
 def _mib(size_bytes: float | None) -> float | None:

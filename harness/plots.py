@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure as Canvas
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, LogLocator, NullLocator
 
@@ -107,7 +108,7 @@ def _alt(shown: Sequence[Group]) -> str:
 
 def _throughput(shown: Sequence[Group], trials: Sequence[JudgedTrial], colours: Mapping[str, str]) -> Canvas:
     heights = [len(group.cells) + 1.3 for group in shown]
-    canvas = Canvas(figsize=(_WIDTH, 0.5 + 0.42 * sum(heights)), layout="constrained")
+    canvas = Canvas(figsize=(_WIDTH, 0.5 + 0.42 * sum(heights)), layout=_spaced())
     all_axes = canvas.subplots(len(shown), 1, squeeze=False, height_ratios=heights)[:, 0]
     for axes, group in zip(all_axes, shown, strict=True):
         _bars(axes, group.cells, lambda cell: cell.requests_per_s, colours)
@@ -118,6 +119,10 @@ def _throughput(shown: Sequence[Group], trials: Sequence[JudgedTrial], colours: 
         "requests/s (more is better): mean of valid trials, 95 % interval; ○ valid trial, × invalid trial"
     )
     return canvas
+
+
+def _spaced() -> ConstrainedLayoutEngine:
+    return ConstrainedLayoutEngine(h_pad=0.12, hspace=0.02)
 
 
 def _bars(
@@ -160,7 +165,7 @@ def _dots(axes: Axes, place: int, trials: Sequence[JudgedTrial]) -> None:
 def _latency(shown: Sequence[Group], trials: Sequence[JudgedTrial], colours: Mapping[str, str]) -> Canvas:
     columns = min(len(shown), 3)
     rows = -(-len(shown) // columns)
-    canvas = Canvas(figsize=(_WIDTH, 3.4 * rows + 0.4), layout="constrained")
+    canvas = Canvas(figsize=(_WIDTH, 3.4 * rows + 0.4), layout=_spaced())
     grid = canvas.subplots(rows, columns, squeeze=False)
     for axes in grid.flat[len(shown) :]:
         axes.set_visible(False)
@@ -217,7 +222,7 @@ def _percentile_axes(axes: Axes) -> None:
 
 def _resources(shown: Sequence[Group], colours: Mapping[str, str]) -> Canvas:
     heights = [len(group.cells) + 1.3 for group in shown]
-    canvas = Canvas(figsize=(_WIDTH, 0.5 + 0.42 * sum(heights)), layout="constrained")
+    canvas = Canvas(figsize=(_WIDTH, 0.5 + 0.42 * sum(heights)), layout=_spaced())
     grid = canvas.subplots(len(shown), 2, squeeze=False, height_ratios=heights, sharey="row")
     for (left, right), group in zip(grid, shown, strict=True):
         _bars(left, group.cells, lambda cell: cell.cpu.us_per_request, colours)

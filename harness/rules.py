@@ -52,7 +52,7 @@ RULES: tuple[Rule, ...] = (
         "invalid",
         "the kernel kills no process of the system under test for want of memory",
         "0 OOM kills",
-        "raise the memory cap (--memory), or use fewer workers",
+        "raise the memory cap (`--memory`), or use fewer workers",
     ),
     Rule(
         "errors",
@@ -66,7 +66,7 @@ RULES: tuple[Rule, ...] = (
         "invalid",
         "every user gets an answer in the window",
         "<= 1 % of users",
-        "use a longer window (--seconds) or fewer users (--users)",
+        "use a longer window (`--seconds`) or fewer users (`--users`)",
     ),
     Rule(
         "littles-law",
@@ -81,7 +81,7 @@ RULES: tuple[Rule, ...] = (
         "warning",
         "the window is long beside a response time; else Little's law is not checked",
         ">= 10 × the mean response time",
-        "use a longer window (--seconds) or fewer users (--users)",
+        "use a longer window (`--seconds`) or fewer users (`--users`)",
         lower_is_worse=True,
     ),
     Rule(
@@ -111,7 +111,7 @@ RULES: tuple[Rule, ...] = (
         "warning",
         "there are blocks enough: 5 for a verdict, 10 for narrow intervals",
         ">= 5 blocks for a verdict, >= 10 for narrow intervals",
-        "use more blocks (--blocks)",
+        "use more blocks (`--blocks`)",
         lower_is_worse=True,
     ),
     Rule(
@@ -126,7 +126,7 @@ RULES: tuple[Rule, ...] = (
         "warning",
         "the per-block ratios of requests/s of a pair agree",
         "< 10 % coefficient of variation",
-        "keep the machine quiet, use longer windows (--seconds) or more blocks (--blocks)",
+        "keep the machine quiet, use longer windows (`--seconds`) or more blocks (`--blocks`)",
     ),
     Rule(
         "caps-not-enforced",

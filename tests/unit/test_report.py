@@ -1,0 +1,160 @@
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+import synthetic
+
+from harness.errors import EnvironmentUnfit
+from harness.judge import judge
+from harness.report.answers import Answer, answer, headline
+from harness.report.page import report_files, write_report
+from harness.standings import groups
+from harness.store import StoredRun
+
+HOSTILE = "</script><img src=x onerror=alert(1)>\u202e"
+
+
+def page(run: StoredRun) -> str:
+    """Return a run's page."""
+    return report_files(run, judge(run))["index.html"].decode()
+
+
+def answers(run: StoredRun) -> list[Answer]:
+    """Return a run's answers."""
+    return [answer(group) for group in groups(judge(run))]
+
+
+class Tags(HTMLParser):
+    """Collects what a browser would see as elements and ids."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.ids: list[str] = []
+        self.addresses: list[str] = []
+        self.handlers: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note an element."""
+        self.tags.add(tag)
+        for name, value in attrs:
+            if name == "id":
+                self.ids.append(value or "")
+            if name in ("src", "href", "xlink:href", "action"):
+                self.addresses.append(value or "")
+            if name.startswith("on"):
+                self.handlers.append(name)
+
+
+def hostile() -> StoredRun:
+    """Return a run whose variant, scenario, version, failure and fingerprint attack the page."""
+    run = synthetic.run({HOSTILE: synthetic.Speed(900, 900, 50)}, (HOSTILE,), twin=None)
+    failed = replace(run.trials[0].record, failure=HOSTILE, load=None, phases=None, versions={"x": HOSTILE})
+    record = replace(run.record, fingerprint={HOSTILE: HOSTILE}, command=HOSTILE, services={HOSTILE: HOSTILE})
+    trials = (replace(run.trials[0], record=failed), *run.trials[1:])
+    return replace(run, trials=trials, record=record)
+
+
+def test_foreign_text_is_data() -> None:
+    """A hostile name makes no element, no handler, and no text that runs backwards, from wherever."""
+    text = page(hostile())
+    seen = Tags(text)
+    assert not seen.tags & {"script", "img", "iframe", "object", "link"}
+    assert not seen.handlers
+    assert "\u202e" not in text
+    assert "&lt;/script&gt;" in text
+
+
+def test_nothing_is_fetched() -> None:
+    """The page forbids other sources and refers to nothing but itself."""
+    text = page(synthetic.recorded())
+    seen = Tags(text)
+    assert "default-src 'none'" in text
+    assert all(address.startswith("#") for address in seen.addresses)
+    assert not re.search(r"https?://|@import|url\((?!#)", text)
+
+
+def test_ids_are_unique() -> None:
+    """Three pictures in one page share no id."""
+    ids = Tags(page(synthetic.recorded())).ids
+    assert len(ids) == len(set(ids)) > 10
+
+
+@pytest.mark.slow
+def test_same_bytes_twice(tmp_path: Path) -> None:
+    """A report is rebuilt from the stored run to the same bytes, also over an older one."""
+    run = synthetic.on_disk(synthetic.recorded(), tmp_path / "results")
+    first, second = tmp_path / "first", tmp_path / "second"
+    second.mkdir()
+    (second / "index.html").write_text("older")
+    for folder in (first, second):
+        assert write_report(run, judge(run), folder) == folder / "index.html"
+    files = {path.name: path.read_bytes() for path in first.iterdir()}
+    assert files == {path.name: path.read_bytes() for path in second.iterdir()}
+    assert set(files) == {
+        "index.html", "summary.json", "tables.md",
+        "throughput.csv", "latency.csv", "cpu.csv", "memory.csv",
+        "throughput.png", "latency.png", "resources.png",
+    }  # fmt: skip
+
+
+def test_a_folder_that_takes_nothing_is_told(tmp_path: Path) -> None:
+    """Where the report can't be written the user learns where, and that results are kept."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(EnvironmentUnfit, match="can't be written") as caught:
+        write_report(synthetic.run(), judge(synthetic.run()), tmp_path / "file")
+    assert "results are kept" in caught.value.remedy
+
+
+def test_an_incomplete_run_says_so() -> None:
+    """The page of an interrupted run names what is missing and how to go on."""
+    run = synthetic.run()
+    text = page(replace(run, trials=run.trials[:9], state="incomplete"))
+    assert "9 of 35 trials" in text
+    assert f"webdyno resume {run.id}" in text
+    assert "resume" not in page(run)
+
+
+def test_a_run_that_measured_nothing_has_a_page() -> None:
+    """Without a single trial the page says that there is no answer."""
+    text = page(replace(synthetic.run(scenarios=("hello",)), trials=(), state="incomplete"))
+    assert "No answer: no cell has a valid trial." in text
+
+
+def test_the_fastest_is_named_with_its_interval() -> None:
+    """A verdict is told with factor, interval, and the variant that comes next."""
+    hello, history = answers(synthetic.recorded())
+    assert hello.fastest == "fastapi-uvicorn"
+    assert re.fullmatch(
+        r"fastapi-uvicorn is fastest: 2\.0\d times \(95\u00a0% interval 2\.0\d to 2\.1\d\) "
+        r"the requests/s of flask-gunicorn, the next\.",
+        hello.sentence,
+    )
+    assert history.sentence.startswith("No verdict: fewer than 5 blocks (4).")
+    assert headline([hello, history]).endswith("; no single fastest on history.")
+
+
+def test_a_tie_names_no_winner() -> None:
+    """Two that can't be told apart share the top, and the third is behind them."""
+    fast, slow = synthetic.Speed(3000, 300, 50), synthetic.Speed(1000, 900, 50)
+    (only,) = answers(synthetic.run({"a": fast, "b": fast, "c": slow}, ("hello",), twin=None))
+    assert only.fastest is None
+    assert only.sentence.startswith("A tie at the top between ")
+    assert "within the noise" in only.sentence
+    assert "those of c." in only.sentence
+
+
+def test_one_variant_is_no_comparison() -> None:
+    """A single variant's figure is told without a rank."""
+    (only,) = answers(synthetic.run({"a": synthetic.Speed(3000, 300, 50)}, ("hello",), twin=None))
+    assert "no valid other" in only.sentence
+
+
+def test_the_headline_of_a_clean_sweep() -> None:
+    """One that leads everywhere is named once, with its lead on each scenario."""
+    text = headline(answers(synthetic.run()))
+    assert text.startswith("fastapi-uvicorn is fastest on all 2 scenarios: hello (2.0")
+    assert "95\u00a0% interval" in text
