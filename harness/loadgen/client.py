@@ -194,8 +194,8 @@ class Client:
         return build_request(method, self._host, path, headers, data)
 
     def _exchange(self, payload: bytes, method: str) -> Response:
-        if self._socket is not None and self._pump.unasked(self._descriptor):
-            raise ProtocolError(self._what_came_unasked())
+        if self._socket is not None and self._pump.stirred(self._descriptor):
+            self._refuse_unasked()
         if self._socket is None:
             self._connect()
         self._send(payload)
@@ -255,6 +255,10 @@ class Client:
         if not self._pump.wait(self._descriptor, self):
             raise TimeoutError
 
-    def _what_came_unasked(self) -> str:
+    def _refuse_unasked(self) -> None:
+        """Raise ProtocolError where the other side sent something, or ended, between two requests."""
         chunk, ended = self._receive()
-        return "closed" if ended and not chunk else f"{len(chunk)} bytes that nobody asked for"
+        if chunk:
+            raise ProtocolError(f"{len(chunk)} bytes that nobody asked for")
+        if ended:
+            raise ProtocolError("closed")

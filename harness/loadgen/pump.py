@@ -41,7 +41,7 @@ class Pump:
         self._hub = get_hub()
         self._now_ns = now_ns
         self._waiting: dict[int, Waiter] = {}
-        self._unasked: set[int] = set()
+        self._stirred: set[int] = set()
         self._epoll = _epoll()
         self._watcher = self._hub.loop.io(self._epoll.fileno(), 1)
         self._watcher.start(self._turn)
@@ -49,22 +49,25 @@ class Pump:
 
     def add(self, descriptor: int) -> None:
         """Watch a new connection's descriptor until it is closed."""
-        self._unasked.discard(descriptor)
+        self._stirred.discard(descriptor)
         self._epoll.register(
             descriptor, select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
         )
 
     def forget(self, descriptor: int) -> None:
         """Stop watching a descriptor that is about to be closed."""
-        self._unasked.discard(descriptor)
+        self._stirred.discard(descriptor)
         try:
             self._epoll.unregister(descriptor)
         except OSError:
             pass  # the kernel dropped it already
 
-    def unasked(self, descriptor: int) -> bool:
-        """Tell whether something came while nobody waited: data that nobody asked for, or an end."""
-        return descriptor in self._unasked
+    def stirred(self, descriptor: int) -> bool:
+        """Tell, once, whether an event came while nobody waited: perhaps data that nobody asked for."""
+        if descriptor in self._stirred:
+            self._stirred.remove(descriptor)
+            return True
+        return False
 
     def wait(self, descriptor: int, waiter: Waiter) -> bool:
         """Park the current greenlet until the descriptor is ready; return False at its time-out."""
@@ -83,7 +86,7 @@ class Pump:
         for descriptor, _events in self._epoll.poll(0, _BATCH):
             waiter = take(descriptor, None)
             if waiter is None:
-                self._unasked.add(descriptor)
+                self._stirred.add(descriptor)
             else:
                 waiter.greenlet.switch()
 

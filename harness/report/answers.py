@@ -62,7 +62,8 @@ def answer(group: Group) -> Answer:
         return said(f"{_name(top)} is fastest: {ratio}, the next.", "verdict", top, _lead(pair))
     tied = [cell.variant.label for cell in ranked if ranks[cell.variant.label][0] == 1]
     behind = [cell.variant.label for cell in ranked if cell.variant.label not in tied]
-    sentence = f"A tie at the top between {_listed([_name(label) for label in tied])}: {_name(top)} served {ratio}, which is within the noise"
+    sharers = _listed([_name(label) for label in tied])
+    sentence = f"A tie at the top between {sharers}: {_name(top)} served {ratio}, which is within the noise"
     return said(f"{sentence}{_after(group, top, behind)}.", "tie")
 
 
