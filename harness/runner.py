@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -61,6 +62,7 @@ def bench(
             tell(Preparing(f"starting {', '.join(needed)}"))
         around = Surroundings(backend, journal, placement.service_cpus, logs)
         services = start_services(needed, around)
+        apart = stay_off(placement)
         try:
             yield Bench(
                 run=run_id,
@@ -76,10 +78,21 @@ def bench(
                 clock=clock,
             )
         finally:
+            apart()
             for service in reversed(services):
                 service.stop()
     finally:
         backend.close()
+
+
+def stay_off(placement: Placement) -> Callable[[], None]:
+    """Move the harness to the services' CPUs, away from the SUT; return what moves it back."""
+    try:
+        before = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, placement.service_cpus)
+    except (AttributeError, OSError):  # not Linux, or not permitted
+        return lambda: None
+    return lambda: os.sched_setaffinity(0, before)
 
 
 def begin(bench: Bench, results: Results, suite: str, stage: Stage, blocks: int, command: str) -> RunRecord:
