@@ -17,7 +17,6 @@ from harness.fingerprint import fingerprint
 from harness.journal import Journal
 from harness.judge import judge, judge_trials
 from harness.model import Placement, PlannedTrial, Scenario, Stage, Timing, Variant
-from harness.process import last_lines
 from harness.records import SCHEMA
 from harness.services.catalogue import Surroundings, start_services
 from harness.steps import Preparing, Tell, TrialBegins, TrialEnds
@@ -26,7 +25,6 @@ from harness.summary import Summary
 from harness.summary_json import to_json
 from harness.sut import free_port
 from harness.trial import Bench, measure
-from harness.units import format_duration
 from harness.verify import CaseResult, failures, for_endpoints, verify
 
 
@@ -184,27 +182,3 @@ def _outcome(run: StoredRun, stored: StoredTrial, trial: PlannedTrial) -> TrialE
     codes = [finding.code for finding in judged.findings if finding.severity == "invalid"]
     reason = stored.record.failure or ", ".join(codes)
     return TrialEnds(trial, f"invalid: {reason}", valid=False)
-
-
-def estimate(seconds: float) -> str:
-    """Return an estimate as the terminal says it before a run."""
-    return f"about {format_duration(seconds)}"
-
-
-def tail(log: Path) -> str:
-    """Return the last lines of a log."""
-    return last_lines(log)
-
-
-def findings_in_words(summary: Summary) -> Iterator[str]:
-    """Yield one line for each finding of a run, the severest first, cells that share it together."""
-    order = {"invalid": 0, "warning": 1, "note": 2}
-    found: dict[tuple[int, str, str], list[str]] = {}
-    for cell in summary.cells:
-        for finding in cell.findings:
-            key = (order[finding.severity], finding.code, finding.remedy)
-            found.setdefault(key, []).append(f"{cell.scenario} · {cell.variant.label}")
-    names = {number: severity for severity, number in order.items()}
-    for (number, code, remedy), cells in sorted(found.items()):
-        where = "all cells" if len(cells) == len(summary.cells) else ", ".join(cells)
-        yield f"{names[number]}: {code} ({where}): {remedy}"

@@ -1,0 +1,30 @@
+"""The options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from harness.units import parse_size
+
+
+class Size(click.ParamType[int]):
+    """A size such as `512m`, in bytes."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:  # noqa: ANN401, ARG002
+        """Return the size in bytes."""
+        return value if isinstance(value, int) else parse_size(str(value))
+
+
+apps = click.option(
+    "--apps", multiple=True, type=click.Path(path_type=Path), help="A further folder of variants."
+)
+results = click.option("--results", type=click.Path(path_type=Path), help="Where runs are kept.")
+as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
+cpus = click.option("--cpus", type=float, help="The SUT's CPU cap.")
+memory = click.option("--memory", type=Size(), help="The SUT's memory cap, such as 1g.")
+backend = click.option("--backend", type=click.Choice(["auto", "cgroup"]), default="auto", show_default=True)

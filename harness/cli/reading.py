@@ -1,0 +1,117 @@
+"""The commands that start nothing: report, list, show, doctor, clean."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from harness import doctor, table_formats, tables
+from harness.cli import console, options
+from harness.collector import collect_leftovers
+from harness.errors import EnvironmentUnfit, GateFailed
+from harness.guard import lock_path, machine_lock, state_folder
+from harness.judge import judge
+from harness.project import find_project
+from harness.report.page import write_report
+from harness.store import Results, StoredRun, damaged_files
+from harness.summary_json import to_json
+
+
+@click.command()
+@click.argument("name", metavar="RUN", default="latest")
+@click.option("--format", "form", type=click.Choice(["html", "md", "csv", "json", "png"]), default="html")
+@click.option("--out", type=click.Path(path_type=Path), help="The report's folder.")
+@options.results
+def report(name: str, form: str, out: Path | None, results: Path | None) -> None:
+    """Rebuild a run's report from what is stored."""
+    project = find_project(Path.cwd())
+    stored = Results(project.results if results is None else results).find(name)
+    summary = judge(stored)
+    if form == "json":
+        click.echo(to_json(summary), nl=False)
+        return
+    if form == "md":
+        click.echo(table_formats.to_markdown(tables.build(summary)), nl=False)
+        return
+    page = write_report(stored, summary, project.reports / stored.id if out is None else out)
+    suffix = {"html": page.name, "csv": "*.csv", "png": "*.png"}[form]
+    for path in sorted(page.parent.glob(suffix)):
+        click.echo(str(path))
+
+
+@click.command(name="list")
+@options.results
+@options.as_json
+def list_runs(results: Path | None, as_json: bool) -> None:
+    """List the runs, the newest last."""
+    project = find_project(Path.cwd())
+    store = Results(project.results if results is None else results)
+    rows = [_row(store.find(run_id)) for run_id in store.ids()]
+    if as_json:
+        click.echo(json.dumps(rows))
+        return
+    for row in rows:
+        console.out.print(
+            f"{row['id']}  {row['state']}, {row['trials']} of {row['planned']} trials", highlight=False
+        )
+    if not rows:
+        console.out.print("no run yet; try: webdyno run --suite smoke", highlight=False)
+
+
+@click.command()
+@click.argument("name", metavar="RUN", default="latest")
+@options.results
+@options.as_json
+def show(name: str, results: Path | None, as_json: bool) -> None:
+    """Show a run's tables and findings, and what is missing from it."""
+    project = find_project(Path.cwd())
+    stored = Results(project.results if results is None else results).find(name)
+    summary = judge(stored)
+    if as_json:
+        click.echo(to_json(summary), nl=False)
+        return
+    console.show_run(stored, summary)
+    if stored.state == "sealed" and (damaged := damaged_files(stored)):
+        raise GateFailed(f"changed since it was sealed: {', '.join(damaged)}", where=str(stored.folder))
+
+
+@click.command(name="doctor")
+@options.as_json
+def see_doctor(as_json: bool) -> None:
+    """Look whether this machine can measure, with a remedy for each complaint."""
+    project = find_project(Path.cwd())
+    found = doctor.examine(results=project.results)
+    if as_json:
+        click.echo(json.dumps([asdict(complaint) for complaint in found]))
+    else:
+        for complaint in found:
+            mark = {True: "ok  ", False: "NO  ", None: "?   "}[complaint.ok]
+            console.out.print(f"{mark}{complaint.subject}: {complaint.figure}", markup=False, highlight=False)
+            if complaint.ok is False:
+                console.out.print(f"      {complaint.remedy}", markup=False, highlight=False)
+    vital = [complaint.subject for complaint in found if complaint.vital and complaint.ok is False]
+    if vital:
+        raise EnvironmentUnfit(f"this machine can't measure: {', '.join(vital)}")
+
+
+@click.command()
+def clean() -> None:
+    """Collect what a killed run may have left: processes, control groups, folders, databases."""
+    with machine_lock("clean", lock_path()):
+        left = collect_leftovers(state_folder())
+    if left:
+        raise EnvironmentUnfit(f"could not be removed: {', '.join(left)}")
+    console.out.print("nothing of a run is left on this machine", highlight=False)
+
+
+def _row(stored: StoredRun) -> dict[str, object]:
+    return {
+        "id": stored.id,
+        "suite": stored.suite,
+        "state": stored.state,
+        "trials": len(stored.trials),
+        "planned": stored.planned,
+    }
