@@ -19,5 +19,5 @@ class Hello(BenchUser):
 
     @task
     def hello(self) -> None:
-        """One greeting."""
+        """Ask once."""
         self.client.get("/json", expect=HELLO)

@@ -6,7 +6,8 @@ answer would help.
 
 from locust import task
 
-from harness.loadgen.client import Expect, Response
+from harness.loadgen.client import Expect
+from harness.loadgen.http import Response
 from harness.loadgen.user import BenchUser
 
 NEEDS = ("postgres",)
@@ -43,7 +44,7 @@ class History(BenchUser):
 
     @task
     def history(self) -> None:
-        """One history."""
+        """Read one history."""
         user_id = self.random.randint(1, USERS)
         self.client.get(
             f"/api/ai/history/{user_id}",

@@ -6,7 +6,8 @@ breaks three rules and must be refused with 422 and all three of them.
 
 from locust import task
 
-from harness.loadgen.client import Expect, Response, expect_json
+from harness.loadgen.client import Expect, expect_json
+from harness.loadgen.http import Response
 from harness.loadgen.user import BenchUser
 
 NEEDS = ()
@@ -39,10 +40,10 @@ class Validate(BenchUser):
 
     @task(9)
     def valid(self) -> None:
-        """A request that keeps every rule."""
+        """Send a request that keeps every rule."""
         self.client.post("/api/ai/generate", json=VALID, name="POST valid", expect=ACCEPTED)
 
     @task(1)
     def broken(self) -> None:
-        """A request that breaks three."""
+        """Send a request that breaks three."""
         self.client.post("/api/ai/generate", json=BROKEN, name="POST broken", expect=REFUSED)

@@ -15,8 +15,10 @@ import httpx
 import psycopg
 import pytest
 
-from harness import environments, manifest, process
-from harness.model import Caps
+from harness.ground import process
+from harness.ground.model import Caps
+from harness.machine import environments
+from harness.records import manifest
 
 APPS = Path(__file__).parents[1] / "apps"
 VARIANTS = ("fastapi-uvicorn", "flask-gunicorn", "django-gunicorn")

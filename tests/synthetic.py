@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from harness.histogram import SIZE, Histogram, Interval, index_of, write_log
-from harness.model import Caps, Cell, Load, Placement, PlannedTrial, Setting, Stage, Timing, Variant
-from harness.records import (
+from harness.ground.histogram import SIZE, Histogram, Interval, index_of, write_log
+from harness.ground.model import Caps, Cell, Load, Placement, PlannedTrial, Setting, Stage, Timing, Variant
+from harness.ground.observations import (
     SCHEMA,
     Counters,
     LoadTotals,
@@ -22,7 +22,7 @@ from harness.records import (
     Usage,
     WatchWindow,
 )
-from harness.store import Results, RunRecord, StoredRun, StoredTrial, write, write_parquet
+from harness.records.store import Results, RunRecord, StoredRun, StoredTrial, write, write_parquet
 
 MIB = 1 << 20
 RUN_ID = "20261124-120000-standard"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from rich.console import Console
 
-from harness import findings, table_formats, tables
-from harness.store import StoredRun
-from harness.summary import Summary
-from harness.verify import CaseResult, failures
+from harness.lifecycle.verify import CaseResult, failures
+from harness.output import findings, table_formats, tables
+from harness.records.store import StoredRun
+from harness.records.summary import Summary
 
 out = Console(soft_wrap=True)
 """Results."""

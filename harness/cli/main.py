@@ -13,7 +13,7 @@ import click
 
 from harness import __version__
 from harness.cli import console, measuring, reading
-from harness.errors import Interrupted, UsageError, WebdynoError
+from harness.ground.errors import Interrupted, UsageError, WebdynoError
 
 
 def run_command_line(arguments: Sequence[str] | None = None) -> int:

@@ -14,24 +14,27 @@ from pathlib import Path
 
 import click
 
-from harness import __version__, plan, process, runner
-from harness.backends.launch import descriptor_limit
+from harness import __version__
 from harness.cli import console, options
-from harness.clock import SystemClock
-from harness.errors import EnvironmentUnfit, GateFailed, Interrupted, UsageError, VariantFailed
-from harness.guard import guard
-from harness.model import Placement, Scenario, Stage, Timing, Variant
-from harness.names import choose
-from harness.placement import memory_here, place, usable_cpus
-from harness.progress import Progress
-from harness.project import Project, find_project
-from harness.report.page import write_report
-from harness.store import Results, StoredRun
-from harness.summary_json import to_json
-from harness.sut import is_free
-from harness.trial import Bench
-from harness.units import format_duration, format_size
-from harness.verify import failures
+from harness.ground import process
+from harness.ground.clock import SystemClock
+from harness.ground.errors import EnvironmentUnfit, GateFailed, Interrupted, UsageError, VariantFailed
+from harness.ground.model import Placement, Scenario, Stage, Timing, Variant
+from harness.ground.names import choose
+from harness.ground.units import format_duration, format_size
+from harness.lifecycle import runner
+from harness.lifecycle.sut import is_free
+from harness.lifecycle.trial import Bench
+from harness.lifecycle.verify import failures
+from harness.machine.backends.launch import descriptor_limit
+from harness.machine.custody.guard import guard
+from harness.machine.placement import memory_here, place, usable_cpus
+from harness.output.progress import Progress
+from harness.output.report.page import write_report
+from harness.records import plan
+from harness.records.project import Project, find_project
+from harness.records.store import Results, StoredRun
+from harness.records.summary_json import to_json
 
 _SPARE_DESCRIPTORS = 256
 

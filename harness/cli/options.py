@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from harness.units import parse_size
+from harness.ground.units import parse_size
 
 
 class Size(click.ParamType[int]):

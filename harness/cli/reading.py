@@ -8,16 +8,17 @@ from pathlib import Path
 
 import click
 
-from harness import doctor, table_formats, tables
 from harness.cli import console, options
-from harness.collector import collect_leftovers
-from harness.errors import EnvironmentUnfit, GateFailed
-from harness.guard import lock_path, machine_lock, state_folder
-from harness.judge import judge
-from harness.project import find_project
-from harness.report.page import write_report
-from harness.store import Results, StoredRun, damaged_files
-from harness.summary_json import to_json
+from harness.ground.errors import EnvironmentUnfit, GateFailed
+from harness.judgement.judge import judge
+from harness.lifecycle import doctor
+from harness.machine.custody.collector import collect_leftovers
+from harness.machine.custody.guard import lock_path, machine_lock, state_folder
+from harness.output import table_formats, tables
+from harness.output.report.page import write_report
+from harness.records.project import find_project
+from harness.records.store import Results, StoredRun, damaged_files
+from harness.records.summary_json import to_json
 
 
 @click.command()

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import gevent
 import gevent.monkey
 
-from harness.errors import UsageError
+from harness.ground.errors import UsageError
 from harness.loadgen.http import ProtocolError, Response, build_request, parse
 from harness.loadgen.pump import Pump
 from harness.loadgen.recorder import Recorder

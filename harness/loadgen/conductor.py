@@ -18,12 +18,12 @@ import gevent
 from gevent.event import Event
 from pydantic import TypeAdapter
 
-from harness.histogram import write_log
+from harness.ground.histogram import write_log
+from harness.ground.observations import Assignment, GeneratorRecord, Phases
 from harness.loadgen.client import Client
 from harness.loadgen.pump import Pump
 from harness.loadgen.recorder import Recorder
 from harness.loadgen.watch import Watch
-from harness.records import Assignment, GeneratorRecord, Phases
 
 ASSIGNMENT = "WEBDYNO_ASSIGNMENT"
 """The environment variable that names the assignment's file."""

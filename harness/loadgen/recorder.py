@@ -10,8 +10,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from harness.histogram import HIGHEST_US, SIZE, Histogram, Interval
-from harness.records import LoadTotals, RequestTotals
+from harness.ground.histogram import HIGHEST_US, SIZE, Histogram, Interval
+from harness.ground.observations import LoadTotals, RequestTotals
 
 _SECOND = 1_000_000_000
 _NEVER = 1 << 62
@@ -189,7 +189,7 @@ def _counters() -> list[int]:
 
 
 def _count(counters: list[int], time_ns: int) -> None:
-    """Add one to the step of a time; `harness.histogram.index_of`, written out for speed."""
+    """Add one to the step of a time; `harness.ground.histogram.index_of`, written out for speed."""
     value_us = time_ns // 1000
     if value_us < 256:
         counters[max(value_us, 1)] += 1

@@ -1,6 +1,6 @@
 """The generator's watch on itself: whether it was fast enough to measure anything but itself.
 
-Numbers only; judging them is for `harness.validity`.
+Numbers only; judging them is for `harness.judgement.validity`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import gevent
 
-from harness.records import WatchWindow
+from harness.ground.observations import WatchWindow
 
 _PROBE_S = 0.05
 _WINDOW_S = 5.0

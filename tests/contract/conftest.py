@@ -13,11 +13,11 @@ import psycopg
 import pytest
 from served import APPS, POOL_SIZE, VARIANTS, Database, Serve, Served, accepts, free_port, serving, wait_until
 
-from harness import process
-from harness.contract import Case, load_cases
-from harness.services import seed
-from harness.services.postgres_binaries import choose_binaries
-from harness.services.postgres_cluster import home_for, make_cluster
+from harness.ground import process
+from harness.machine.services import seed
+from harness.machine.services.postgres_binaries import choose_binaries
+from harness.machine.services.postgres_cluster import home_for, make_cluster
+from harness.records.contract import Case, load_cases
 
 
 @pytest.fixture(scope="session")

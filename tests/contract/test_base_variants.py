@@ -12,11 +12,12 @@ import psycopg
 import pytest
 from served import APPS, POOL_SIZE, VARIANTS, Database, Serve, Served, wait_for
 
-from harness import environments, interpreters, manifest
-from harness.contract import Case
-from harness.errors import EnvironmentUnfit
-from harness.services import seed
-from harness.verify import failures, verify
+from harness.ground.errors import EnvironmentUnfit
+from harness.lifecycle.verify import failures, verify
+from harness.machine import environments, interpreters
+from harness.machine.services import seed
+from harness.records import manifest
+from harness.records.contract import Case
 
 QUERY = "SELECT content, create_time FROM ai_chat WHERE user_id = $1 ORDER BY create_time, id"
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from served import APPS, Serve
 
-from harness.contract import Case
-from harness.verify import failures, verify
+from harness.lifecycle.verify import failures, verify
+from harness.records.contract import Case
 
 MUTATIONS = [
     ("fastapi-uvicorn", "app.py", ", dependencies=[Depends(require_json)]", "", "generate: no content type"),

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.backends.backend import Confinement
-from harness.model import Caps
-from harness.process import Command
+from harness.ground.model import Caps
+from harness.ground.process import Command
+from harness.machine.backends.backend import Confinement
 
 as_root = pytest.mark.skipif(
     sys.platform != "linux" or os.geteuid() != 0, reason="control groups by hand need Linux and root"

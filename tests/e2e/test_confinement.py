@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 from parties import SPIN, TWO_SPINNERS, alive, as_root, confinement, groups_of, until
 
-from harness.backends.backend import Party
-from harness.backends.cgroup import CgroupBackend, Method
-from harness.backends.parties import GroupParty
-from harness.clock import SystemClock
-from harness.collector import collect
-from harness.control_groups import members, prepare
-from harness.hierarchies import Layout, Place, mounts
-from harness.journal import Journal
-from harness.model import Caps
+from harness.ground.clock import SystemClock
+from harness.ground.model import Caps
+from harness.machine.backends.backend import Party
+from harness.machine.backends.cgroup import CgroupBackend, Method
+from harness.machine.backends.parties import GroupParty
+from harness.machine.control_groups import members, prepare
+from harness.machine.custody.collector import collect
+from harness.machine.custody.journal import Journal
+from harness.machine.hierarchies import Layout, Place, mounts
 
 pytestmark = as_root
 MIB = 1 << 20

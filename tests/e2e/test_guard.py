@@ -11,22 +11,22 @@ from pathlib import Path
 import pytest
 from parties import alive, as_root, groups_of, until
 
-from harness.collector import collect_leftovers
-from harness.errors import EnvironmentUnfit
-from harness.guard import guard, machine_lock
-from harness.journal import Folder, Journal
+from harness.ground.errors import EnvironmentUnfit
+from harness.machine.custody.collector import collect_leftovers
+from harness.machine.custody.guard import guard, machine_lock
+from harness.machine.custody.journal import Folder, Journal
 
 pytestmark = as_root
 HOLDER = """
 import sys, tempfile
 from pathlib import Path
-from harness.backends.backend import Confinement
-from harness.backends.cgroup import CgroupBackend, Method, choose, find
-from harness.clock import SystemClock
-from harness.guard import guard
-from harness.journal import Folder
-from harness.model import Caps
-from harness.process import Command
+from harness.machine.backends.backend import Confinement
+from harness.machine.backends.cgroup import CgroupBackend, Method, choose, find
+from harness.ground.clock import SystemClock
+from harness.machine.custody.guard import guard
+from harness.machine.custody.journal import Folder
+from harness.ground.model import Caps
+from harness.ground.process import Command
 
 folder, run, kind = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
 spin = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\\nwhile True: pass"
@@ -71,7 +71,9 @@ class Holder:
 
     def reaper(self) -> int:
         """Return the reaper's pid."""
-        return next(pid for pid in self.processes() if b"harness.reaper" in _command_line(pid))
+        return next(
+            pid for pid in self.processes() if b"harness.machine.custody.reaper" in _command_line(pid)
+        )
 
     def gone(self) -> bool:
         """Return whether nothing of the run is left."""

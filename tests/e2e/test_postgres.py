@@ -14,16 +14,16 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from harness import collector
-from harness.backends.cgroup import CgroupBackend
-from harness.clock import SystemClock
-from harness.errors import EnvironmentUnfit, UsageError
-from harness.identity import RUN_VARIABLE
-from harness.journal import NAME, Database, Folder, Journal, read
-from harness.services import catalogue, postgres, seed
-from harness.services.postgres import start_postgres
-from harness.services.postgres_binaries import Binaries, Candidate, candidates, choose_binaries
-from harness.services.postgres_database import PostgresService
+from harness.ground.clock import SystemClock
+from harness.ground.errors import EnvironmentUnfit, UsageError
+from harness.machine.backends.cgroup import CgroupBackend
+from harness.machine.custody import collector
+from harness.machine.custody.identity import RUN_VARIABLE
+from harness.machine.custody.journal import NAME, Database, Folder, Journal, read
+from harness.machine.services import catalogue, postgres, seed
+from harness.machine.services.postgres import start_postgres
+from harness.machine.services.postgres_binaries import Binaries, Candidate, candidates, choose_binaries
+from harness.machine.services.postgres_database import PostgresService
 
 pytestmark = pytest.mark.slow
 
@@ -140,10 +140,10 @@ def test_what_is_journalled_is_enough_to_clean_up(run: Run) -> None:
 _HARNESS = """
 import sys
 from pathlib import Path
-from harness.backends.cgroup import CgroupBackend
-from harness.clock import SystemClock
-from harness.guard import guard
-from harness.services.postgres import start_postgres
+from harness.machine.backends.cgroup import CgroupBackend
+from harness.ground.clock import SystemClock
+from harness.machine.custody.guard import guard
+from harness.machine.services.postgres import start_postgres
 
 folder, run, url = Path(sys.argv[1]), sys.argv[2], sys.argv[3] or None
 with guard(run, folder, folder / "lock") as journal:

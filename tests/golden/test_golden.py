@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import synthetic
 
-from harness import table_formats, tables
-from harness.judge import judge
-from harness.store import StoredRun
-from harness.summary_json import to_json
+from harness.judgement.judge import judge
+from harness.output import table_formats, tables
+from harness.records.store import StoredRun
+from harness.records.summary_json import to_json
 
 HERE = Path(__file__).parent
 

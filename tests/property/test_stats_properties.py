@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
-from harness import stats
+from harness.ground import stats
 
 positive = st.floats(1e-3, 1e6)
 pairs = st.lists(st.tuples(positive, positive), min_size=2, max_size=20)

@@ -3,9 +3,9 @@ from collections.abc import Sequence
 import pytest
 from synthetic import CLOSED
 
-from harness.comparison import METRICS, Measured, compare, name_of, noise_floor, ranks
-from harness.model import Cell
-from harness.summary import Comparison
+from harness.ground.model import Cell
+from harness.judgement.comparison import METRICS, Measured, compare, name_of, noise_floor, ranks
+from harness.records.summary import Comparison
 
 NOISE = (1.00, 1.01, 0.99, 1.005, 0.995)
 
@@ -39,7 +39,7 @@ def test_faster_is_better_on_each_metric() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rate", "verdict"), [(101.9, "tie"), (102.1, "faster"), (98.1, "tie"), (97.9, "slower")]
+    ("rate", "verdict"), [(102.03, "tie"), (102.1, "faster"), (98.03, "tie"), (97.9, "slower")]
 )
 def test_nothing_within_the_floor_is_a_difference(rate: float, verdict: str) -> None:
     """However significant, a difference of less than 2 % is a tie."""
@@ -109,3 +109,23 @@ def test_ranks_are_intervals() -> None:
     assert ranks(["a", "b", "c"], made) == {"a": (2, 3), "b": (2, 3), "c": (1, 1)}
     few = [c for c in compare([m for m in measured if m.block < 5]) if c.metric == "requests_per_s"]
     assert set(ranks(["a", "b", "c"], few).values()) == {(1, 3)}
+
+
+def test_noise_is_no_difference() -> None:
+    """A ratio of 1.2 that so noisy blocks allow by chance is a tie."""
+    made = one(compare(trials("a", 100.0) + trials("b", 120.0, noise=(0.5, 1.6, 0.9, 1.4, 0.8))), "a")
+    assert made.p_holm is not None
+    assert made.p_holm > 0.05
+    assert made.verdict == "tie"
+
+
+def test_more_questions_need_more_evidence() -> None:
+    """Holm: what two variants alone show is no verdict among four."""
+    noise = (1.04, 0.98, 1.0, 1.03, 0.97)
+    pair = trials("a", 100.0) + trials("b", 106.0, noise=noise)
+    others = trials("c", 103.0, noise=noise[::-1]) + trials("d", 103.1, noise=noise[::-1])
+    assert one(compare(pair), "a").verdict == "faster"
+    (among,) = [
+        c for c in compare(pair + others) if (c.base, c.contender, c.metric) == ("a", "b", METRICS[0])
+    ]
+    assert among.verdict == "tie"

@@ -1,9 +1,9 @@
 from pathlib import Path
 
-from harness.backends.counters import group_counters
-from harness.control_groups import Group
-from harness.hierarchies import Place
-from harness.records import Counters
+from harness.ground.observations import Counters
+from harness.machine.backends.counters import group_counters
+from harness.machine.control_groups import Group
+from harness.machine.hierarchies import Place
 
 V1 = {
     "cpu.stat": "nr_periods 100\nnr_throttled 40\nthrottled_time 1500000\nnr_bursts 0\nburst_time 0\n",

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.clock import SystemClock
-from harness.doctor import examine, judge
-from harness.probes import Machine, busy_processes
+from harness.ground.clock import SystemClock
+from harness.lifecycle.doctor import examine, judge
+from harness.machine.probes import Machine, busy_processes
 
 GOOD = Machine(
     python=(3, 11),

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from harness import environments, interpreters
-from harness.errors import EnvironmentUnfit, UsageError, VariantFailed
-from harness.installer import explain
-from harness.model import Variant
+from harness.ground.errors import EnvironmentUnfit, UsageError, VariantFailed
+from harness.ground.model import Variant
+from harness.machine import environments, interpreters
+from harness.machine.installer import explain
 
 PACKAGE = "markupsafe==3.0.3\n"
 

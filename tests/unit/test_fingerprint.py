@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness.fingerprint import fingerprint
+from harness.machine.fingerprint import fingerprint
 
 
 def write(root: Path, path: str, text: str = "") -> None:

@@ -2,10 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.backends.cgroup import Found, choose
-from harness.control_groups import caps_hold, confine, join, make, prepare
-from harness.hierarchies import Layout, cpu_quota, find_layout
-from harness.journal import Controllers, Evacuation, Journal, read
+from harness.machine.backends.cgroup import Found, choose
+from harness.machine.control_groups import caps_hold, confine, join, make, prepare
+from harness.machine.custody.journal import Controllers, Evacuation, Journal, read
+from harness.machine.hierarchies import Layout, cpu_quota, find_layout
 
 V1_APART = "".join(
     f"{30 + n} 23 0:{n} / /sys/fs/cgroup/{name} rw,relatime - cgroup cgroup rw,{name}\n"

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from harness import journal as j
-from harness.collector import collect, collect_leftovers
-from harness.errors import EnvironmentUnfit, UsageError
-from harness.guard import machine_lock
-from harness.identity import Identity, identify, is_running
+from harness.ground.errors import EnvironmentUnfit, UsageError
+from harness.machine.custody import journal as j
+from harness.machine.custody.collector import collect, collect_leftovers
+from harness.machine.custody.guard import machine_lock
+from harness.machine.custody.identity import Identity, identify, is_running
 
 ENTRIES: tuple[j.Made, ...] = (
     j.ControlGroup(("/sys/fs/cgroup/cpu/webdyno-x", "/sys/fs/cgroup/memory/webdyno-x")),
@@ -197,6 +197,6 @@ def test_lock_is_no_link(tmp_path: Path) -> None:
 
 def test_reaper_starts_at_once() -> None:
     """The reaper imports nothing that is slow to import."""
-    code = "import sys, harness.reaper; print(*sys.modules)"
+    code = "import sys, harness.machine.custody.reaper; print(*sys.modules)"
     done = subprocess.run((sys.executable, "-c", code), capture_output=True, text=True, check=True)
     assert not {"pandas", "numpy", "psycopg", "locust", "pydantic"} & set(done.stdout.split())

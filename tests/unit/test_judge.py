@@ -4,11 +4,11 @@ import pytest
 import synthetic
 from synthetic import CLOSED, SyntheticTrial, with_trials
 
-from harness.errors import UsageError
-from harness.judge import judge, planned_cells
-from harness.model import Cell
-from harness.summary import CellSummary, Summary
-from harness.summary_json import from_json, to_json
+from harness.ground.errors import UsageError
+from harness.ground.model import Cell
+from harness.judgement.judge import judge, planned_cells
+from harness.records.summary import CellSummary, Summary
+from harness.records.summary_json import from_json, to_json
 
 
 def cell_of(summary: Summary, label: str, scenario: str) -> CellSummary:
@@ -156,3 +156,26 @@ def test_the_order_of_trials_does_not_matter() -> None:
     """A shuffled store gives the same bytes."""
     run = synthetic.recorded()
     assert to_json(judge(replace(run, trials=run.trials[::-1]))) == to_json(judge(run))
+
+
+def test_errors_are_no_throughput() -> None:
+    """In a valid trial with a few errors only the right answers count."""
+    record = synthetic.trial_record()
+    assert record.load is not None
+    record = replace(record, load=replace(record.load, errors=40))
+    cell = judge(with_trials(synthetic.run(), SyntheticTrial(record, times_us={1000: 1}))).cells[0]
+    assert cell.requests_per_s is not None
+    assert cell.requests_per_s.value == (56_000 - 40) / 8
+
+
+def test_the_worst_figure_is_shown() -> None:
+    """Of several trials' figures a merged finding keeps the worst: the lowest where less is worse."""
+    cell = Cell("flask-gunicorn", "hello", CLOSED)
+    trials = [
+        synthetic.trial(cell, n, n, synthetic.Speed(rate, 500.0, 50.0)) for n, rate in ((1, 1000), (2, 900))
+    ]
+    (short,) = [
+        f for f in judge(with_trials(synthetic.run(), *trials)).cells[0].findings if f.code == "window-short"
+    ]
+    assert short.figure == pytest.approx(7.2)
+    assert short.trials == (1, 2)

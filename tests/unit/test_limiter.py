@@ -3,9 +3,9 @@ from dataclasses import replace
 import pytest
 from synthetic import CLOSED, PLACEMENT
 
-from harness.figures import TrialFigures
-from harness.limiter import cell_limiter, trial_limiter
-from harness.model import Finding, Limiter, Load
+from harness.ground.model import Finding, Limiter, Load
+from harness.judgement.figures import TrialFigures
+from harness.judgement.limiter import cell_limiter, trial_limiter
 
 IDLE = TrialFigures(requests_per_s=100.0, cpu_cores=0.5, services_cpu_cores=0.2, in_flight=500.0)
 RATE = Load("rate", 1000, rate_per_s=100.0)

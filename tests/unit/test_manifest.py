@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import UsageError
-from harness.manifest import choose, find_scenarios, find_variants, load_variant, start_command
-from harness.model import Caps
+from harness.ground.errors import UsageError
+from harness.ground.model import Caps
+from harness.records.manifest import choose, find_scenarios, find_variants, load_variant, start_command
 
 GOOD = """\
 framework = "Flask"

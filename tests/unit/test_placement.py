@@ -1,7 +1,7 @@
 import pytest
 
-from harness.errors import UsageError
-from harness.placement import GIB, place, usable_cpus
+from harness.ground.errors import UsageError
+from harness.machine.placement import GIB, place, usable_cpus
 
 
 def test_two_cpus() -> None:

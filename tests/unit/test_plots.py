@@ -4,9 +4,9 @@ from dataclasses import replace
 import pytest
 import synthetic
 
-from harness import plots
-from harness.judge import judge, judge_trials
-from harness.store import StoredRun
+from harness.judgement.judge import judge, judge_trials
+from harness.output import plots
+from harness.records.store import StoredRun
 
 
 def pictures(run: StoredRun) -> tuple[plots.Picture, ...]:

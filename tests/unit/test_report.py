@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 import synthetic
 
-from harness.errors import EnvironmentUnfit
-from harness.judge import judge
-from harness.report.answers import Answer, answer, headline
-from harness.report.page import report_files, write_report
-from harness.standings import groups
-from harness.store import StoredRun
+from harness.ground.errors import EnvironmentUnfit
+from harness.judgement.judge import judge
+from harness.output.report.answers import Answer, answer, headline
+from harness.output.report.page import report_files, write_report
+from harness.output.standings import groups
+from harness.records.store import StoredRun
 
 HOSTILE = "</script><img src=x onerror=alert(1)>\u202e"
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from harness.backends.backend import Confinement
-from harness.backends.cgroup import CgroupBackend
-from harness.clock import SystemClock
-from harness.errors import EnvironmentUnfit
-from harness.journal import Journal, Scope, read
-from harness.model import Caps
-from harness.process import Command
+from harness.ground.clock import SystemClock
+from harness.ground.errors import EnvironmentUnfit
+from harness.ground.model import Caps
+from harness.ground.process import Command
+from harness.machine.backends.backend import Confinement
+from harness.machine.backends.cgroup import CgroupBackend
+from harness.machine.custody.journal import Journal, Scope, read
 
 FAKE = """#!/bin/sh
 printf '%s\\n' "$@" > {root}/arguments

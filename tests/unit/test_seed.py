@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from harness.redaction import redact
-from harness.services import seed
+from harness.ground.redaction import redact
+from harness.machine.services import seed
 
 
 def test_the_first_row_is_what_it_always_was() -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from harness import stats
+from harness.ground import stats
 
 
 def test_single_pair_has_no_interval() -> None:

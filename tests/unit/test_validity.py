@@ -5,10 +5,10 @@ import pytest
 import synthetic
 from synthetic import PLACEMENT, USERS, WINDOW_NS, trial_record, watch
 
-from harness import validity
-from harness.model import Cell, Finding, Load
-from harness.records import TrialRecord
-from harness.rules import NOT_CHECKED, RULES
+from harness.ground.model import Cell, Finding, Load
+from harness.ground.observations import TrialRecord
+from harness.judgement import validity
+from harness.judgement.rules import NOT_CHECKED, RULES
 
 
 def with_load(**changes: int) -> TrialRecord:

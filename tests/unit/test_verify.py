@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.contract import load_cases
-from harness.errors import UsageError
-from harness.matching import differences
-from harness.verify import for_endpoints, verify
+from harness.ground.errors import UsageError
+from harness.lifecycle.matching import differences
+from harness.lifecycle.verify import for_endpoints, verify
+from harness.records.contract import load_cases
 
 CONTRACT = Path(__file__).parents[2] / "apps" / "contract"
 ROWS = {"<each>": {"n": "<int>"}, "<length>": 2, "<ascending>": "n", "<first>": {"n": 1}}

@@ -1,0 +1,193 @@
+"""What one trial leaves behind: raw observations, never judgements.
+
+`trial.json` holds a `TrialRecord`; everything that a report says is derived from it and from the files
+beside it. `None` means "not measured", never zero.
+
+History of the schema: 1, the first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from harness.ground.model import Cell, Timing
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Phases:
+    """The trial's edges on CLOCK_MONOTONIC, in ns."""
+
+    barrier_ns: int
+    """Every user had connected and been answered once; all began to loop."""
+    window_start_ns: int
+    window_end_ns: int
+    drained_ns: int
+    """The last request in flight was answered, or given up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """A control group's (or, without one, a process tree's) own counters at one moment."""
+
+    at_ns: int
+    """When they were read, on CLOCK_MONOTONIC."""
+    cpu_ns: int | None = None
+    """CPU time used since the group began."""
+    periods: int | None = None
+    """Enforcement periods that passed while the group was runnable."""
+    throttled_periods: int | None = None
+    throttled_ns: int | None = None
+    anon_bytes: int | None = None
+    shmem_bytes: int | None = None
+    cache_bytes: int | None = None
+    """Page cache, shmem not included."""
+    kernel_peak_bytes: int | None = None
+    """The kernel's own high-water mark since the group began, page cache included."""
+    oom_kills: int | None = None
+    processes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessEdges:
+    """What is too dear to sample often: read once at each of the window's edges."""
+
+    pss_bytes: int | None
+    descriptors: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What one party (`sut`, `generator`, a service's name) used over the window."""
+
+    party: str
+    start: Counters
+    end: Counters
+    start_edges: ProcessEdges | None = None
+    end_edges: ProcessEdges | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RequestTotals:
+    """One request name's counts over the window."""
+
+    name: str
+    requests: int
+    """Answered in the window, errors included."""
+    errors: Mapping[str, int] = field(default_factory=dict)
+    """By kind, such as `status`, `body`, `timeout`, `reset`."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadTotals:
+    """What the generator saw; times are summed over users and clipped to the window."""
+
+    requests: int
+    """Answered in the window, errors included."""
+    errors: int
+    """Of them, those that did not get what they had to."""
+    sent: int
+    """Requests of the whole trial, barrier and warm-up included."""
+    by_name: tuple[RequestTotals, ...]
+    response_sum_ns: int
+    """The sum of the response times of the requests answered in the window."""
+    response_min_ns: int | None
+    response_max_ns: int | None
+    service_sum_ns: int
+    in_flight_ns: int
+    """The users' time spent waiting for an answer, unfinished requests included."""
+    thinking_ns: int
+    """The users' time spent thinking."""
+    users: int
+    users_served: int
+    """Users with at least one answer in the window."""
+    requests_per_user_min: int
+    requests_per_user_max: int
+    connections_opened: int
+    """In the whole trial."""
+    censored: int
+    """Requests still unanswered when the drain's bound was reached."""
+    first_errors: tuple[str, ...] = ()
+    """The first error of each kind, in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class WatchWindow:
+    """A generator process over about 5 s, as it saw itself."""
+
+    process: int
+    """0 for the only or first generator process."""
+    start_ns: int
+    end_ns: int
+    cpu_share: float
+    """CPU time over elapsed time of one core."""
+    wait_share: float | None
+    """Time in the run queue over elapsed time; None where the kernel keeps no schedstat."""
+    stall_max_ns: int
+    """The greatest lateness of a 50 ms probe."""
+
+
+@dataclass(frozen=True, slots=True)
+class SamplerRecord:
+    """The sampler's own cost and lateness over the window."""
+
+    samples: int
+    late_max_ns: int
+    cpu_ns: int
+    """CPU time that sampling itself took in the window."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrialRecord:
+    """One trial as it happened."""
+
+    schema: int
+    run: str
+    number: int
+    block: int
+    cell: Cell
+    started: str
+    """UTC, ISO 8601."""
+    startup_s: float | None
+    """From the start of the SUT's first process to its first answer."""
+    idle_bytes: int | None
+    """The SUT's anon + shmem after start-up, before the first user."""
+    versions: Mapping[str, str]
+    """The SUT's interpreter and packages that matter."""
+    optimised: bool | None
+    """Whether the SUT's Python was built with optimisation; None where that is unknown."""
+    failure: str | None
+    """Why there is no window, in words; None for a trial that has one."""
+    phases: Phases | None
+    load: LoadTotals | None
+    usage: tuple[Usage, ...]
+    watch: tuple[WatchWindow, ...]
+    sampler: SamplerRecord | None
+    sut_exit: int | None
+    """The SUT's exit status where it ended before it was told to."""
+    oom_kills: int | None
+    """Over the whole trial."""
+    caps_enforced: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """What the harness tells a generator process, in a file named by WEBDYNO_ASSIGNMENT."""
+
+    users: int
+    timing: Timing
+    think_s: float
+    seed: int
+    folder: str
+    """Where the generator writes what it saw."""
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratorRecord:
+    """What a generator process leaves behind, in `load.json` of its folder."""
+
+    phases: Phases
+    load: LoadTotals
+    watch: tuple[WatchWindow, ...]

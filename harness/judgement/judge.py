@@ -1,0 +1,229 @@
+"""From a stored run to its summary: findings, figures, limiter and comparisons. Pure.
+
+A cell's figure is the mean over its valid trials with a 95 % t interval (`stats.mean_interval`). A trial's
+percentile comes from its whole window's histogram; percentiles are never averaged over time or routes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from harness.ground import stats
+from harness.ground.model import Cell, Finding, Limiter, Load, Severity, Variant
+from harness.judgement.comparison import Measured, block_ratios, by_name, compare, is_twin, name_of
+from harness.judgement.figures import Latency, TrialFigures, trial_figures
+from harness.judgement.limiter import cell_limiter, trial_limiter
+from harness.judgement.rules import BY_CODE
+from harness.judgement.validity import aa_differs, few_blocks, is_valid, trial_findings, unstable
+from harness.records.store import StoredRun, StoredTrial
+from harness.records.summary import (
+    SCHEMA,
+    CellFinding,
+    CellSummary,
+    Comparison,
+    Cpu,
+    Figure,
+    Memory,
+    Summary,
+    Times,
+    VariantLabel,
+)
+
+CellKey = tuple[str, Load, str]
+"""Scenario, load, and the cell's name."""
+_SEVERITIES: tuple[Severity, ...] = ("invalid", "warning", "note")
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedTrial:
+    """A stored trial with what follows from it."""
+
+    stored: StoredTrial
+    figures: TrialFigures
+    findings: tuple[Finding, ...]
+    limiter: Limiter
+    valid: bool
+
+
+def judge(run: StoredRun) -> Summary:
+    """Return the summary of a run, sealed or not: every planned cell, measured or not."""
+    trials = judge_trials(run)
+    measured = [_measured(trial) for trial in trials]
+    comparisons = compare(measured)
+    cells = planned_cells(run)
+    of_pairs = _pair_findings(measured, comparisons)
+    variants = {variant.id: variant for variant in run.variants}
+    return Summary(
+        schema=SCHEMA,
+        run=run.id,
+        suite=run.suite,
+        cells=tuple(
+            _summarise(
+                cell,
+                variants.get(cell.variant),
+                [trial for trial in trials if key_of(trial.stored.record.cell) == key],
+                of_pairs.get(key, ()),
+            )
+            for key, cell in cells.items()
+        ),
+        comparisons=comparisons,
+    )
+
+
+def judge_trials(run: StoredRun) -> tuple[JudgedTrial, ...]:
+    """Return each stored trial with its figures, findings and limiter, in the order of execution."""
+    return tuple(
+        _judge_trial(run, trial) for trial in sorted(run.trials, key=lambda trial: trial.record.number)
+    )
+
+
+def planned_cells(run: StoredRun) -> dict[CellKey, Cell]:
+    """Return the cells of all stages by scenario, load, variant and replica."""
+    cells = {key_of(trial.cell): trial.cell for stage in run.stages for trial in stage.trials}
+    cells |= {key_of(trial.record.cell): trial.record.cell for trial in run.trials}
+    return dict(sorted(cells.items(), key=lambda item: (item[0][0], repr(item[0][1]), item[0][2])))
+
+
+def key_of(cell: Cell) -> CellKey:
+    """Return what tells a cell from the others of its run."""
+    return cell.scenario, cell.load, name_of(cell)
+
+
+def _judge_trial(run: StoredRun, trial: StoredTrial) -> JudgedTrial:
+    figures = trial_figures(trial, run.placement)
+    findings = trial_findings(trial.record, run.placement)
+    limiter = trial_limiter(figures, trial.record.cell.load, run.placement, findings)
+    return JudgedTrial(trial, figures, findings, limiter, is_valid(findings))
+
+
+def _measured(trial: JudgedTrial) -> Measured:
+    figures, record = trial.figures, trial.stored.record
+    return Measured(
+        cell=record.cell,
+        block=record.block,
+        valid=trial.valid,
+        metrics={
+            "requests_per_s": figures.requests_per_s,
+            "response_ms.p50": figures.response_ms.p50,
+            "response_ms.p99": figures.response_ms.p99,
+            "cpu.us_per_request": figures.cpu_us_per_request,
+            "memory_mib.mean": figures.memory_mean_mib,
+        },
+    )
+
+
+def _summarise(
+    cell: Cell,
+    variant: Variant | None,
+    trials: Sequence[JudgedTrial],
+    of_pairs: Iterable[Finding],
+) -> CellSummary:
+    valid = [trial.figures for trial in trials if trial.valid]
+    of_cell = [found for found in (few_blocks(_blocks(trials)), *of_pairs) if found is not None]
+
+    def figure(pick: Callable[[TrialFigures], float | None]) -> Figure | None:
+        return _figure([pick(one) for one in valid])
+
+    return CellSummary(
+        variant=_label(cell, variant, trials),
+        scenario=cell.scenario,
+        load=cell.load,
+        trials=len(trials),
+        valid_trials=len(valid),
+        requests_per_s=figure(lambda one: one.requests_per_s),
+        response_ms=_times([one.response_ms for one in valid]),
+        service_ms=_times([one.service_ms for one in valid]),
+        errors_percent=figure(lambda one: one.errors_percent),
+        cpu=Cpu(
+            cores=figure(lambda one: one.cpu_cores),
+            percent_of_cap=figure(lambda one: one.cpu_percent_of_cap),
+            us_per_request=figure(lambda one: one.cpu_us_per_request),
+            throttled_percent=figure(lambda one: one.throttled_percent),
+        ),
+        memory_mib=Memory(
+            idle=figure(lambda one: one.memory_idle_mib),
+            mean=figure(lambda one: one.memory_mean_mib),
+            peak=figure(lambda one: one.memory_peak_mib),
+            kernel_peak=figure(lambda one: one.memory_kernel_peak_mib),
+            cache=figure(lambda one: one.memory_cache_mib),
+        ),
+        startup_s=figure(lambda one: one.startup_s),
+        users_served=figure(lambda one: one.users_served),
+        in_flight=figure(lambda one: one.in_flight),
+        connections_opened=figure(lambda one: one.connections_opened),
+        hit_rate=None,
+        services_cpu_cores=figure(lambda one: one.services_cpu_cores),
+        generator_cpu_cores=figure(lambda one: one.generator_cpu_cores),
+        limiter=cell_limiter([trial.limiter for trial in trials if trial.valid or not valid]),
+        findings=merge_findings(trials, of_cell),
+    )
+
+
+def _blocks(trials: Iterable[JudgedTrial]) -> int:
+    return len({trial.stored.record.block for trial in trials if trial.valid})
+
+
+def _label(cell: Cell, variant: Variant | None, trials: Sequence[JudgedTrial]) -> VariantLabel:
+    known = [trial.stored.record.versions for trial in trials if trial.stored.record.versions]
+    settings = {**(variant.settings if variant else {}), **cell.settings}
+    return VariantLabel(cell.variant, name_of(cell), settings, dict(known[0]) if known else {}, cell.replica)
+
+
+def _figure(values: Iterable[float | None]) -> Figure | None:
+    """Over the trials that have one; a figure that some valid trials lack is still theirs that do."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return None
+    mean = stats.mean_interval(known)
+    return Figure(mean.value, mean.low, mean.high)
+
+
+def _times(latencies: Sequence[Latency]) -> Times:
+    return Times(
+        mean=_figure(one.mean for one in latencies),
+        p50=_figure(one.p50 for one in latencies),
+        p90=_figure(one.p90 for one in latencies),
+        p99=_figure(one.p99 for one in latencies),
+        p999=_figure(one.p999 for one in latencies),
+        max=_figure(one.max for one in latencies),
+    )
+
+
+def merge_findings(trials: Sequence[JudgedTrial], of_cell: Iterable[Finding]) -> tuple[CellFinding, ...]:
+    """Return each finding once, with its worst figure and its trials; the severe ones first."""
+    shared: dict[tuple[str, Severity, str, str], tuple[list[float], list[int]]] = {}
+    of_trials = [(found, trial.stored.record.number) for trial in trials for found in trial.findings]
+    for found, number in [*of_trials, *((found, None) for found in of_cell)]:
+        key = (found.code, found.severity, found.threshold, found.remedy)
+        figures, numbers = shared.setdefault(key, ([], []))
+        figures += [] if found.figure is None else [found.figure]
+        numbers += [] if number is None else [number]
+    merged = [
+        CellFinding(code, severity, _worst(code, figures), threshold, tuple(numbers), remedy)
+        for (code, severity, threshold, remedy), (figures, numbers) in shared.items()
+    ]
+    return tuple(sorted(merged, key=lambda one: (_SEVERITIES.index(one.severity), one.code, one.threshold)))
+
+
+def _worst(code: str, figures: Sequence[float]) -> float | None:
+    return (min if BY_CODE[code].lower_is_worse else max)(figures, default=None)
+
+
+def _pair_findings(
+    measured: Sequence[Measured], comparisons: Sequence[Comparison]
+) -> Mapping[CellKey, list[Finding]]:
+    """Return the findings of pairs on requests/s, given to both of their cells."""
+    found: dict[CellKey, list[Finding]] = {}
+    for pair in comparisons:
+        if pair.metric != "requests_per_s" or pair.ratio is None:
+            continue
+        of_pair = [m for m in measured if (m.cell.scenario, m.cell.load) == (pair.scenario, pair.load)]
+        named = by_name(of_pair)
+        ratios = block_ratios(named[pair.base], named[pair.contender], pair.metric)
+        judged = [unstable(stats.coefficient_of_variation(ratios))]
+        if is_twin(pair.contender, pair.base):
+            judged.append(aa_differs(pair.ratio, pair.low, pair.high))
+        for name in (pair.base, pair.contender):
+            found.setdefault((pair.scenario, pair.load, name), []).extend(f for f in judged if f is not None)
+    return found

@@ -1,0 +1,165 @@
+"""The rules that a trial, a pair or a cell must keep: codes, bounds and remedies, as data.
+
+The documentation's table of rules is made from `RULES`; `harness.judgement.validity` holds a check for each.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from harness.ground.model import Finding, Severity
+
+NOT_CHECKED = "not checked"
+MIN_BLOCKS = 5
+"""Fewer allow no verdict."""
+WIDE_BLOCKS = 10
+"""Fewer leave wide intervals."""
+UNSTABLE_PERCENT = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One line of the table of rules, from which the documentation is made."""
+
+    code: str
+    severity: Severity
+    rule: str
+    """What must hold."""
+    threshold: str
+    """The bound in words, with its unit."""
+    remedy: str
+    lower_is_worse: bool = False
+    """Of two findings' figures, the lower one is the worse."""
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        "trial-failed",
+        "invalid",
+        "the trial has a measurement window",
+        "a measurement window",
+        "read sut.log and generator.log in the trial's folder, then `webdyno resume`",
+    ),
+    Rule(
+        "sut-crashed",
+        "invalid",
+        "the system under test runs until it is told to end",
+        "no exit before the end",
+        "read sut.log in the trial's folder",
+    ),
+    Rule(
+        "oom-killed",
+        "invalid",
+        "the kernel kills no process of the system under test for want of memory",
+        "0 OOM kills",
+        "raise the memory cap (`--memory`), or use fewer workers",
+    ),
+    Rule(
+        "errors",
+        "invalid",
+        "every request gets the status and body that it must get, in time",
+        "<= 0.1 % of requests",
+        "the first error of each kind is in trial.json; `webdyno verify` shows what the variant answers",
+    ),
+    Rule(
+        "starved-users",
+        "invalid",
+        "every user gets an answer in the window",
+        "<= 1 % of users",
+        "use a longer window (`--seconds`) or fewer users (`--users`)",
+    ),
+    Rule(
+        "littles-law",
+        "invalid",
+        "`closed`: the users' time in the window, in flight and thinking, is users × window; and rate × "
+        "(response + think time) of the completed requests is the number of users",
+        "within 1 % (time) and 3 % (completed) of users",
+        "the generator lost time or requests: read generator.log, and use fewer users or more generator CPUs",
+    ),
+    Rule(
+        "window-short",
+        "warning",
+        "the window is long beside a response time; else Little's law is not checked",
+        ">= 10 × the mean response time",
+        "use a longer window (`--seconds`) or fewer users (`--users`)",
+        lower_is_worse=True,
+    ),
+    Rule(
+        "generator-busy",
+        "invalid",
+        "in every 5 s of the window a generator process uses less than 80 % of its core and waits less than "
+        "5 % in the run queue",
+        "< 80 % of its core, < 5 % waiting",
+        "give the generator more or faster CPUs of its own; the figure is a bound on it, not on the variant",
+    ),
+    Rule(
+        "generator-stall",
+        "invalid",
+        "a 50 ms probe inside the generator is never late by more than 100 ms",
+        "<= 100 ms",
+        "give the generator a CPU of its own and keep the machine quiet",
+    ),
+    Rule(
+        "connection-churn",
+        "warning",
+        "each user keeps its one connection",
+        "<= users",
+        "look at the server's keep-alive and at its limit of connections",
+    ),
+    Rule(
+        "few-blocks",
+        "warning",
+        "there are blocks enough: 5 for a verdict, 10 for narrow intervals",
+        ">= 5 blocks for a verdict, >= 10 for narrow intervals",
+        "use more blocks (`--blocks`)",
+        lower_is_worse=True,
+    ),
+    Rule(
+        "aa-differs",
+        "warning",
+        "a variant measured against itself does not differ: the A/A pair's interval of requests/s holds 1",
+        "an interval that holds 1",
+        "something other than the variants makes a difference here: find it before trusting small ratios",
+    ),
+    Rule(
+        "unstable",
+        "warning",
+        "the per-block ratios of requests/s of a pair agree",
+        "< 10 % coefficient of variation",
+        "keep the machine quiet, use longer windows (`--seconds`) or more blocks (`--blocks`)",
+    ),
+    Rule(
+        "caps-not-enforced",
+        "warning",
+        "the kernel enforces the CPU and the memory cap",
+        "both caps set",
+        "run as root, in a delegated cgroup, or with a Docker engine; `webdyno doctor` says what is missing",
+    ),
+    Rule(
+        "overlap",
+        "note",
+        "the system under test, the services and the generator share no CPU",
+        "no shared CPU",
+        "use a machine with more CPUs",
+    ),
+    Rule(
+        "slow-interpreter",
+        "note",
+        "the system under test's Python was built with optimisation",
+        "built with --enable-optimizations",
+        "use a release build of Python, such as a distribution's or uv's",
+    ),
+)
+BY_CODE = {rule.code: rule for rule in RULES}
+
+
+def broken(code: str, figure: float | None, *, threshold: str = "", reason: str = "") -> Finding:
+    """Return the finding that a rule is broken; `threshold` names one of its bounds, `reason` the event."""
+    rule = BY_CODE[code]
+    remedy = f"{reason}: {rule.remedy}" if reason else rule.remedy
+    return Finding(code, rule.severity, figure, threshold or rule.threshold, remedy)
+
+
+def unchecked(code: str, reason: str) -> Finding:
+    """Return the note that a rule could not be checked."""
+    return Finding(code, "note", None, BY_CODE[code].threshold, f"{NOT_CHECKED}: {reason}")

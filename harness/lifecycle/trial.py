@@ -1,0 +1,223 @@
+"""One trial: a fresh SUT, the barrier, the warm-up, the window, the drain, and what was seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from harness.ground.clock import Clock
+from harness.ground.errors import EnvironmentUnfit, VariantFailed
+from harness.ground.model import Placement, PlannedTrial, Scenario, Timing, Variant
+from harness.ground.observations import SCHEMA, GeneratorRecord, SamplerRecord, TrialRecord
+from harness.lifecycle.steps import Second, Tell
+from harness.lifecycle.sut import Sut, free_port, start_sut
+from harness.machine.backends.backend import Backend, Party
+from harness.machine.environments import Environment
+from harness.machine.generator import Generator
+from harness.machine.sampling import Sampler, resident_bytes
+from harness.machine.services.catalogue import Service
+from harness.records.store import write_parquet
+
+_SETTLE_S = 0.3
+"""Between the SUT's first answer and the reading of its idle memory."""
+_TURN_S = 0.05
+_STARTING_S = 30.0
+"""How long Locust may take to start, beside the phases' own bounds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """Everything that the trials of a run share."""
+
+    run: str
+    backend: Backend
+    placement: Placement
+    timing: Timing
+    seed: int
+    variants: Mapping[str, Variant]
+    scenarios: Mapping[str, Scenario]
+    environments: Mapping[str, Environment]
+    """By variant."""
+    services: tuple[Service, ...]
+    apps_root: Path
+    clock: Clock
+
+    def start(self, variant: Variant, trial: PlannedTrial | None, *, port: int, log: Path) -> Sut:
+        """Start a variant under this run's caps; see `sut.start_sut`."""
+        return start_sut(
+            self.backend,
+            variant,
+            self.environments[variant.id],
+            placement=self.placement,
+            settings=trial.cell.settings if trial else {},
+            services={k: v for service in self.services for k, v in service.variables.items()},
+            apps_root=self.apps_root,
+            port=port,
+            log=log,
+            clock=self.clock,
+        )
+
+
+class _Spoiled(Exception):
+    """A trial that has no window: its reason, in words."""
+
+
+def measure(bench: Bench, trial: PlannedTrial, scratch: Path, tell: Tell) -> TrialRecord:
+    """Carry out one trial; its logs and series are in `scratch` afterwards.
+
+    A trial that fails is a record too, with its reason; nothing is raised for it.
+    """
+    variant = bench.variants[trial.cell.variant]
+    environment = bench.environments[variant.id]
+    blank = TrialRecord(
+        schema=SCHEMA,
+        run=bench.run,
+        number=trial.number,
+        block=trial.block,
+        cell=trial.cell,
+        started=bench.clock.utc().isoformat(timespec="seconds"),
+        startup_s=None,
+        idle_bytes=None,
+        versions=environment.versions,
+        optimised=environment.optimised,
+        failure=None,
+        phases=None,
+        load=None,
+        usage=(),
+        watch=(),
+        sampler=None,
+        sut_exit=None,
+        oom_kills=None,
+        caps_enforced=True,
+    )
+    try:
+        sut = bench.start(variant, trial, port=free_port(), log=scratch / "sut.log")
+    except VariantFailed as error:
+        return replace(blank, failure=f"the SUT did not start: {error.what}")
+    try:
+        bench.clock.sleep(_SETTLE_S)
+        ready = replace(
+            blank,
+            startup_s=sut.startup_s,
+            idle_bytes=resident_bytes(sut.party.look().counters),
+            caps_enforced=sut.party.caps_enforced,
+        )
+        return _drive(bench, trial, sut, scratch, tell, ready)
+    finally:
+        sut.party.stop()
+
+
+def _drive(
+    bench: Bench, trial: PlannedTrial, sut: Sut, scratch: Path, tell: Tell, ready: TrialRecord
+) -> TrialRecord:
+    spool = scratch / "generator"
+    spool.mkdir()
+    generator = Generator(
+        bench.backend,
+        bench.scenarios[trial.cell.scenario],
+        trial.cell.load,
+        bench.timing,
+        base_url=sut.base_url,
+        cpus=bench.placement.generator_cpus,
+        seed=bench.seed * 1_000_003 + trial.block,  # the same users in all cells of a block
+        folder=spool,
+        log=scratch / "generator.log",
+    )
+    parties = {"sut": sut.party, "generator": generator.party}
+    parties |= {service.name: service.party for service in bench.services if service.party is not None}
+    sampler = Sampler(parties, "sut", bench.clock)
+    failure: str | None = None
+    load: GeneratorRecord | None = None
+    try:
+        _follow(bench, generator, sut.party, sampler, tell)
+        load = generator.record()
+        write_parquet(scratch / "series.parquet", generator.series())
+        (spool / "latency.hlog").rename(scratch / "latency.hlog")
+    except (_Spoiled, EnvironmentUnfit) as error:
+        failure = str(error)
+    finally:
+        generator.stop()
+    end = sut.party.look()
+    _write_samples(scratch / "samples.parquet", sampler)
+    _clear(spool)
+    sampled: SamplerRecord | None = sampler.record() if sampler.samples else None
+    return replace(
+        ready,
+        failure=failure,
+        phases=load.phases if load else None,
+        load=load.load if load else None,
+        watch=load.watch if load else (),
+        usage=sampler.usage(),
+        sampler=sampled,
+        sut_exit=end.exit,
+        oom_kills=end.counters.oom_kills,
+    )
+
+
+def _follow(bench: Bench, generator: Generator, sut: Party, sampler: Sampler, tell: Tell) -> None:
+    """Sample and pass on what the generator tells until it is done.
+
+    Raises _Spoiled where the SUT or the generator ends, or takes longer than the phases allow.
+    """
+    clock, timing = bench.clock, bench.timing
+    allowed_s = _STARTING_S + timing.barrier_s + timing.warmup_s + timing.window_s + timing.drain_s
+    limit_ns = clock.now_ns() + int(allowed_s * 1e9)
+    look_ns = 0
+    while clock.now_ns() < limit_ns:
+        sampler.take_due()
+        for told in generator.listen():
+            facts: dict[str, Any] = told.facts
+            if told.event == "barrier":
+                sampler.watch(facts["window_start_ns"], facts["window_end_ns"])
+            elif told.event == "second":
+                tell(_second(facts, sampler))
+            elif told.event == "failed":
+                raise _Spoiled(f"the barrier was not reached: {facts['why']}")
+            elif told.event == "done":
+                return
+        if clock.now_ns() >= look_ns:
+            look_ns = clock.now_ns() + 500_000_000
+            _check_alive(generator, sut)
+        due_ns = sampler.due_ns
+        now_ns = clock.now_ns()
+        clock.sleep(_TURN_S if due_ns is None else min(_TURN_S, (due_ns - now_ns) / 1e9))
+    raise _Spoiled(f"the generator was not done within {allowed_s:g} s: {generator.why()}")
+
+
+def _check_alive(generator: Generator, sut: Party) -> None:
+    look = sut.look()
+    if look.exit is not None:
+        raise _Spoiled(f"the SUT ended with status {look.exit} under load")
+    if generator.has_ended() and not any(told.event == "done" for told in generator.listen()):
+        raise _Spoiled(f"the generator ended before its work was done: {generator.why()}")
+
+
+def _second(facts: Mapping[str, Any], sampler: Sampler) -> Second:
+    mine = [sample for sample in sampler.samples[-16:] if sample.party == "sut"]
+    cores = None
+    if len(mine) > 1 and mine[0].cpu_s is not None and mine[-1].cpu_s is not None:
+        cores = (mine[-1].cpu_s - mine[0].cpu_s) / (mine[-1].at_s - mine[0].at_s)
+    return Second(
+        second=facts["second"],
+        requests=facts["requests"],
+        errors=facts["errors"],
+        p99_ms=facts["response_p99_ms"],
+        cpu_cores=cores,
+        memory_bytes=mine[-1].anon_bytes if mine else None,
+    )
+
+
+def _write_samples(path: Path, sampler: Sampler) -> None:
+    if sampler.samples:
+        write_parquet(path, pd.DataFrame([asdict(sample) for sample in sampler.samples]))
+
+
+def _clear(spool: Path) -> None:
+    """Remove the generator's own files: all that they say is in the stored formats now."""
+    for path in spool.iterdir():
+        path.unlink()
+    spool.rmdir()

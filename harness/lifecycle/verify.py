@@ -1,0 +1,115 @@
+"""The contract: whether a running variant answers as every variant must.
+
+The cases are data (`apps/contract/cases.json`, described in `apps/contract/README.md`), so that variants in
+any language are held to the same ones.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+import httpx
+
+from harness.lifecycle.matching import differences
+from harness.records.contract import Case, Expectation
+
+_TIMEOUT_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class CaseResult:
+    """How a variant did on one case."""
+
+    name: str
+    passed: bool | None
+    """None where the case was not checked."""
+    difference: str
+    """Due and seen, a line each; why a case was not checked; empty for a case that passed."""
+
+
+def verify(
+    base_url: str, cases: Iterable[Case], *, services: Collection[str] = (), timeout_s: float = _TIMEOUT_S
+) -> tuple[CaseResult, ...]:
+    """Send every case to the variant at `base_url` and compare its answers; raises nothing.
+
+    `services` are those that the variant was given; cases that need another, or its absence, are not
+    checked. Each case has a connection of its own.
+    """
+    tls = ssl.create_default_context()  # costs more than a case; made once
+    return tuple(_result(base_url, case, services, timeout_s, tls) for case in cases)
+
+
+def for_endpoints(cases: Iterable[Case], endpoints: Collection[str]) -> tuple[Case, ...]:
+    """Return the cases of these operations, such as `GET /json`, and those that belong to none."""
+    return tuple(case for case in cases if case.endpoint is None or case.endpoint in endpoints)
+
+
+def failures(results: Iterable[CaseResult]) -> tuple[CaseResult, ...]:
+    """Return the results of the cases that did not pass; those not checked are none."""
+    return tuple(result for result in results if result.passed is False)
+
+
+def _result(
+    base_url: str, case: Case, services: Collection[str], timeout_s: float, tls: ssl.SSLContext
+) -> CaseResult:
+    missing = [f"needs {name}" for name in case.needs if name not in services]
+    present = [f"is for a variant without {name}" for name in case.without if name in services]
+    if missing or present:
+        return CaseResult(case.name, None, f"not checked: {', '.join(missing + present)}")
+    found = _check(base_url, case, timeout_s, tls)
+    return CaseResult(case.name, not found, "\n".join(found))
+
+
+def _check(base_url: str, case: Case, timeout_s: float, tls: ssl.SSLContext) -> list[str]:
+    """Send the case's request as often as it says over one client; return what differs."""
+    opened: list[str] = []
+
+    def watch(event: str, _details: object) -> None:
+        if event == "connection.connect_tcp.complete":
+            opened.append(event)
+
+    found: list[str] = []
+    try:
+        with httpx.Client(timeout=timeout_s, trust_env=False, verify=tls) as client:
+            for _ in range(case.times):
+                answer = client.request(
+                    case.method,
+                    base_url.rstrip("/") + case.path,  # joined here: httpx would tidy the path
+                    headers=dict(case.headers),
+                    content=case.body,
+                    extensions={"trace": watch},
+                )
+                found += _compare(case.expect, answer)
+    except httpx.HTTPError as error:
+        return [*found, f"no answer: {type(error).__name__}: {error}"]
+    if case.connections is not None and len(opened) != case.connections:
+        found.append(f"connections: {case.connections} due, {len(opened)} opened for {case.times} requests")
+    return found
+
+
+def _compare(expect: Expectation, answer: httpx.Response) -> list[str]:
+    found = []
+    if answer.status_code != expect.status:
+        found.append(f"status: {expect.status} due, {answer.status_code} seen")
+    for name, due in expect.headers.items():
+        seen = answer.headers.get(name)
+        if seen is None or _tokens(seen) != _tokens(due):
+            found.append(f"header {name}: {due!r} due, {seen!r} seen")
+    return found + _compare_body(expect, answer)
+
+
+def _compare_body(expect: Expectation, answer: httpx.Response) -> list[str]:
+    if expect.empty:
+        return [] if not answer.content else [f"body: none due, {len(answer.content)} bytes seen"]
+    try:
+        seen = answer.json()
+    except ValueError:
+        return [f"body: JSON due, {answer.text[:80]!r} seen"]
+    return differences(expect.json, seen)
+
+
+def _tokens(value: str) -> frozenset[str]:
+    """Return a header's comma-separated members, whose order means nothing, without their parameters."""
+    return frozenset(member.partition(";")[0].strip().lower() for member in value.split(","))

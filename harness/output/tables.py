@@ -1,0 +1,168 @@
+"""The comparison tables of a summary, by scenario and load: throughput, latency, CPU, memory.
+
+A table holds numbers (a pandas frame, with the bounds of every interval) and what is shown of them. Twins
+of A/A pairs are no rows here. Cells without a valid trial are shown as invalid and never ranked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import pandas as pd
+
+from harness.output import wording
+from harness.output.standings import Group, best_of, between, groups, ranks_of
+from harness.records.summary import CellSummary, Figure, Summary
+from harness.records.summary_json import round_figure
+
+Kind = Literal["throughput", "latency", "cpu", "memory"]
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One field of a table as people see it."""
+
+    text: str
+    best: bool = False
+    """Significantly better than all others, past the floor; ties have no best."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One comparison table of a scenario and load."""
+
+    kind: Kind
+    scenario: str
+    load: str
+    title: str
+    headers: tuple[str, ...]
+    """With units; the first is the variant's."""
+    rows: tuple[tuple[Shown, ...], ...]
+    """The fastest first, invalid ones last."""
+    frame: pd.DataFrame
+    """The same rows as numbers; missing values were not measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    header: str
+    pick: Callable[[CellSummary], Figure | None]
+    metric: str | None = None
+    """Where the column is one of the compared metrics."""
+    interval: bool = False
+    """Whether the interval is shown."""
+
+
+TITLES: Mapping[Kind, str] = {
+    "throughput": "Throughput",
+    "latency": "Latency (response time)",
+    "cpu": "CPU",
+    "memory": "Memory and start-up",
+}
+_COLUMNS: Mapping[Kind, tuple[_Column, ...]] = {
+    "throughput": (_Column("requests/s", lambda c: c.requests_per_s, "requests_per_s", interval=True),),
+    "latency": (
+        _Column("mean ms", lambda c: c.response_ms.mean),
+        _Column("p50 ms", lambda c: c.response_ms.p50, "response_ms.p50"),
+        _Column("p90 ms", lambda c: c.response_ms.p90),
+        _Column("p99 ms", lambda c: c.response_ms.p99, "response_ms.p99"),
+        _Column("p99.9 ms", lambda c: c.response_ms.p999),
+        _Column("max ms", lambda c: c.response_ms.max),
+    ),
+    "cpu": (
+        _Column("cores", lambda c: c.cpu.cores),
+        _Column("% of cap", lambda c: c.cpu.percent_of_cap),
+        _Column("µs/request", lambda c: c.cpu.us_per_request, "cpu.us_per_request", interval=True),
+        _Column("throttled %", lambda c: c.cpu.throttled_percent),
+    ),
+    "memory": (
+        _Column("idle MiB", lambda c: c.memory_mib.idle),
+        _Column("mean MiB", lambda c: c.memory_mib.mean, "memory_mib.mean", interval=True),
+        _Column("peak MiB", lambda c: c.memory_mib.peak),
+        _Column("kernel peak MiB", lambda c: c.memory_mib.kernel_peak),
+        _Column("page cache MiB", lambda c: c.memory_mib.cache),
+        _Column("start-up s", lambda c: c.startup_s),
+    ),
+}
+_THROUGHPUT_HEADERS = ("vs slowest", "rank", "limiter", "valid trials")
+
+
+def build(summary: Summary) -> tuple[Table, ...]:
+    """Return the four tables of each scenario and load, in the order of scenarios."""
+    return tuple(_table(kind, group) for group in groups(summary) for kind in TITLES)
+
+
+def _table(kind: Kind, group: Group) -> Table:
+    columns = _COLUMNS[kind]
+    best = {column.header: best_of(group, column.metric) if column.metric else None for column in columns}
+    rows, records = [], []
+    for cell in group.cells:
+        label = wording.plain(cell.variant.label)
+        shown = [Shown(label), *(_shown(cell, column, best[column.header]) for column in columns)]
+        record: dict[str, object] = {"scenario": group.scenario, "load": group.load, "variant": label}
+        for column in columns:
+            record |= _numbers(column.header, column.pick(cell))
+        if kind == "throughput":
+            extra, numbers = _throughput(cell, group)
+            shown += extra
+            record |= numbers
+        rows.append(tuple(shown) if cell.valid_trials else _marked_invalid(shown))
+        records.append(record)
+    headers = ("variant", *(column.header for column in columns))
+    if kind == "throughput":
+        headers = (*headers, *_THROUGHPUT_HEADERS)
+    return Table(kind, group.scenario, group.load, TITLES[kind], headers, tuple(rows), pd.DataFrame(records))
+
+
+def _shown(cell: CellSummary, column: _Column, best: str | None) -> Shown:
+    write = wording.figure_with_interval if column.interval else wording.figure
+    return Shown(write(column.pick(cell)), best=best == cell.variant.label)
+
+
+def _marked_invalid(shown: Sequence[Shown]) -> tuple[Shown, ...]:
+    return (shown[0], Shown("invalid"), *shown[2:])
+
+
+def _throughput(cell: CellSummary, group: Group) -> tuple[list[Shown], dict[str, object]]:
+    label = cell.variant.label
+    slowest = group.ranked[-1] if group.ranked else None
+    pair = between(group, slowest.variant.label, label, "requests_per_s") if slowest else None
+    ratio, low, high = (pair.ratio, pair.low, pair.high) if pair else (None, None, None)
+    if cell is slowest:
+        ratio = 1.0
+    rank = ranks_of(group, "requests_per_s").get(label)
+    written = wording.NOT_MEASURED if ratio is None else wording.ratio_with_interval(ratio, low, high)
+    shown = [
+        Shown("1" if cell is slowest else written),
+        Shown(wording.rank(rank)),
+        Shown(cell.limiter),
+        Shown(_trials(cell)),
+    ]
+    numbers: dict[str, object] = _numbers(
+        "ratio vs slowest", None if ratio is None else Figure(ratio, low, high)
+    )
+    numbers |= {
+        "rank from": rank[0] if rank else None,
+        "rank to": rank[1] if rank else None,
+        "limiter": cell.limiter,
+        "trials": cell.trials,
+        "valid trials": cell.valid_trials,
+    }
+    return shown, numbers
+
+
+def _trials(cell: CellSummary) -> str:
+    codes = dict.fromkeys(found.code for found in cell.findings if found.severity == "invalid")
+    reasons = f" ({', '.join(codes)})" if codes else ""
+    return f"{cell.valid_trials} of {cell.trials}{reasons}"
+
+
+def _numbers(header: str, figure: Figure | None) -> dict[str, object]:
+    bounds = (None, None, None) if figure is None else (figure.value, figure.low, figure.high)
+    names = (header, f"{header} low", f"{header} high")
+    return {
+        name: None if bound is None else round_figure(bound)
+        for name, bound in zip(names, bounds, strict=True)
+    }

@@ -1,0 +1,226 @@
+"""Variants and scenarios as they lie on disk: found, read and checked, but never imported.
+
+A variant is a folder with a `variant.toml`; a scenario is a Locust file whose head names, in literals, the
+services that it needs and the operations that it drives.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+import pydantic
+
+from harness.ground import placeholders
+from harness.ground.errors import UsageError
+from harness.ground.model import Caps, Scenario, Setting, Variant
+from harness.ground.names import choose, suggestion
+from harness.records.heads import load_scenario
+
+__all__ = ["choose", "find_scenarios", "find_variants", "load_variant", "start_command"]
+
+MANIFEST = "variant.toml"
+PLACEHOLDERS = ("host", "port", "cpus", "app_dir", "tls_cert", "tls_key")
+"""What `start` may hold besides the names of the variant's own settings."""
+
+_VARIANT_ID = re.compile(r"[a-z0-9][a-z0-9-]*")
+_SETTING = re.compile(r"[a-z][a-z0-9_]*")
+
+_Word = Annotated[str, pydantic.Field(min_length=1, max_length=80)]
+_Arguments = Annotated[list[Annotated[str, pydantic.Field(min_length=1)]], pydantic.Field(min_length=1)]
+
+
+class _Manifest(pydantic.BaseModel):
+    """The twelve keys of a `variant.toml`."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    framework: _Word
+    language: _Word = "Python"
+    server: _Word
+    interface: _Word
+    concurrency: _Word
+    tuning: Literal["default", "tuned"] = "default"
+    start: _Arguments
+    settings: dict[str, str | int] = {}
+    requirements: _Word | None = None
+    python: Annotated[str, pydantic.Field(pattern=r"^\d+\.\d+$")] | None = None
+    setup: list[str] = []
+    implements: list[_Word] = []
+
+
+def load_variant(folder: Path) -> Variant:
+    """Read a variant's folder.
+
+    Raises UsageError, which names the file and the key, for a manifest that is missing, is not TOML, has an
+    unknown key, a wrong type, an unknown placeholder, or names a file that is not there.
+    """
+    folder = folder.resolve()
+    path = folder / MANIFEST
+    if not _VARIANT_ID.fullmatch(folder.name):
+        raise UsageError(
+            f"{folder.name!r} can't be a variant's name",
+            where=str(folder),
+            remedy="name the folder with lower-case letters, digits and hyphens, such as flask-gunicorn",
+        )
+    manifest = _parse(path)
+    _check_settings(manifest.settings, path)
+    _check_start(manifest, path)
+    _check_requirements(manifest.requirements, path)
+    return Variant(
+        id=folder.name,
+        folder=str(folder),
+        framework=manifest.framework,
+        language=manifest.language,
+        server=manifest.server,
+        interface=manifest.interface,
+        concurrency=manifest.concurrency,
+        tuning=manifest.tuning,
+        start=tuple(manifest.start),
+        settings=dict(manifest.settings),
+        requirements=manifest.requirements,
+        python=manifest.python,
+        setup=tuple(manifest.setup),
+        implements=tuple(manifest.implements),
+    )
+
+
+def find_variants(apps_folders: Iterable[Path]) -> dict[str, Variant]:
+    """Return the variants of all folders that hold a `variant.toml`, by id, in the order of their ids.
+
+    Raises UsageError where a folder is missing, two variants have one id, or a manifest is wrong.
+    """
+    found: dict[str, Variant] = {}
+    for apps in dict.fromkeys(folder.resolve() for folder in apps_folders):
+        _check_folder(apps, "apps folder")
+        for path in sorted(apps.glob(f"*/{MANIFEST}")):
+            variant = load_variant(path.parent)
+            twin = found.get(variant.id)
+            if twin is not None:
+                raise UsageError(
+                    f"the variant {variant.id} is already in {twin.folder}",
+                    where=variant.folder,
+                    remedy="rename one of the two folders",
+                )
+            found[variant.id] = variant
+    return dict(sorted(found.items()))
+
+
+def find_scenarios(folder: Path) -> dict[str, Scenario]:
+    """Return the scenarios of a folder's Python files, by id; names that begin with `_` are left out.
+
+    Raises UsageError, with file and line, where a head is no literal or a file shadows a standard module.
+    """
+    _check_folder(folder, "scenarios folder")
+    paths = sorted(path for path in folder.resolve().glob("*.py") if not path.name.startswith("_"))
+    return {path.stem: load_scenario(path) for path in paths}
+
+
+def start_command(
+    variant: Variant,
+    *,
+    host: str,
+    port: int,
+    caps: Caps,
+    settings: Mapping[str, Setting],
+    tls_cert: str = "",
+    tls_key: str = "",
+) -> tuple[str, ...]:
+    """Return the variant's argument list with every placeholder filled.
+
+    `settings` are those that differ from the variant's defaults; `{cpus}` is the cap in whole CPUs, at
+    least 1. Raises UsageError for a setting that the variant does not have.
+    """
+    choose(settings, variant.settings, f"setting of {variant.id} named")
+    cpus = str(max(1, math.ceil(caps.cpus)))
+    own = {
+        name: placeholders.fill(str(value), {"cpus": cpus})
+        for name, value in {**variant.settings, **settings}.items()
+    }
+    given = {
+        "host": host,
+        "port": str(port),
+        "cpus": cpus,
+        "app_dir": variant.folder,
+        "tls_cert": tls_cert,
+        "tls_key": tls_key,
+    }
+    return tuple(placeholders.fill(argument, {**own, **given}) for argument in variant.start)
+
+
+def _parse(path: Path) -> _Manifest:
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(
+            f"can't be read: {error.strerror}",
+            where=str(path),
+            remedy="a variant is a folder with a variant.toml; webdyno new-variant makes one",
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"is not TOML: {error}", where=str(path), remedy="correct that line") from error
+    try:
+        return _Manifest.model_validate(document)
+    except pydantic.ValidationError as error:
+        raise _complaint(path, error) from error
+
+
+def _complaint(path: Path, error: pydantic.ValidationError) -> UsageError:
+    """Return the first mistake; unknown keys come first, since a misspelt key is missing as well."""
+    mistakes = sorted(error.errors(include_url=False), key=lambda one: one["type"] != "extra_forbidden")
+    first = mistakes[0]
+    key = ".".join(str(part) for part in first["loc"][:2] if part not in ("str", "int"))
+    if first["type"] == "extra_forbidden":
+        return UsageError(
+            "is not a key", where=f"{path}: {key}", remedy=suggestion(key, _Manifest.model_fields)
+        )
+    if first["type"] == "missing":
+        return UsageError("is missing", where=f"{path}: {key}", remedy=f"add a line: {key} = …")
+    message = first["msg"].removeprefix("Input ").lower()
+    return UsageError(
+        f"{message}, not {str(first['input'])[:80]!r}",
+        where=f"{path}: {key}",
+        remedy="correct the value; other variants in apps/ show its form",
+    )
+
+
+def _check_settings(settings: Mapping[str, Setting], path: Path) -> None:
+    for name, value in settings.items():
+        where = f"{path}: settings.{name}"
+        if not _SETTING.fullmatch(name) or name in PLACEHOLDERS:
+            raise UsageError(
+                "can't be a setting's name",
+                where=where,
+                remedy=f"use lower-case letters, digits and _, and none of {', '.join(PLACEHOLDERS)}",
+            )
+        placeholders.check(str(value), ("cpus",), where)
+
+
+def _check_start(manifest: _Manifest, path: Path) -> None:
+    for argument in manifest.start:
+        placeholders.check(argument, (*PLACEHOLDERS, *manifest.settings), f"{path}: start")
+    if not any("port" in placeholders.names(argument) for argument in manifest.start):
+        raise UsageError(
+            "has no {port}", where=f"{path}: start", remedy="let the server listen on {host} and {port}"
+        )
+
+
+def _check_requirements(requirements: str | None, path: Path) -> None:
+    if requirements is None:
+        return
+    file = (path.parent / requirements).resolve()
+    if not file.is_relative_to(path.parent) or not file.is_file():
+        raise UsageError(
+            f"{requirements!r} is not a file of the variant's folder",
+            where=f"{path}: requirements",
+            remedy=f"write it as {path.parent}/requirements.txt and name it here",
+        )
+
+
+def _check_folder(folder: Path, kind: str) -> None:
+    if not folder.is_dir():
+        raise UsageError(f"there is no such {kind}", where=str(folder), remedy="check the path")

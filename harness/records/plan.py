@@ -1,0 +1,157 @@
+"""Suites, and the trials that they amount to: randomised complete blocks, fixed before the first one."""
+
+from __future__ import annotations
+
+import random
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from harness.ground.errors import UsageError
+from harness.ground.model import Cell, Load, PlannedTrial, Stage, Timing, Variant
+from harness.ground.names import choose, suggestion
+
+TRIAL_OVERHEAD_S = 6.5
+"""Start-up, the barrier, the drain and the clean-up of one trial, about, on two cores."""
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """What a run measures."""
+
+    name: str
+    title: str
+    variants: tuple[str, ...]
+    scenarios: tuple[str, ...]
+    loads: tuple[Load, ...]
+    blocks: int
+    timing: Timing
+    twins: tuple[str, ...]
+    """The scenarios on which the first variant runs twice in each block, as an A/A pair."""
+
+
+class _Load(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    profile: Literal["closed"]
+    users: int = Field(ge=1, le=100_000)
+    think_s: float = Field(default=0.0, ge=0, le=3600)
+
+
+class _Suite(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    title: str
+    variants: tuple[str, ...] = Field(min_length=1)
+    scenarios: tuple[str, ...] = Field(min_length=1)
+    blocks: int = Field(ge=1, le=1000)
+    window_s: float = Field(ge=1, le=3600)
+    warmup_s: float = Field(ge=0, le=3600)
+    aa: tuple[str, ...] = ()
+    load: tuple[_Load, ...] = Field(min_length=1)
+
+
+def find_suites(folder: Path) -> dict[str, Path]:
+    """Return the suites of a folder by name."""
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
+def load_suite(path: Path) -> Suite:
+    """Read a suite's file; raises UsageError with file and key where something is wrong in it."""
+    try:
+        parsed = _Suite.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"can't be read: {error}", where=str(path)) from error
+    except ValidationError as error:
+        raise _complaint(path, error) from error
+    return Suite(
+        name=path.stem,
+        title=parsed.title,
+        variants=parsed.variants,
+        scenarios=parsed.scenarios,
+        loads=tuple(Load(load.profile, load.users, think_s=load.think_s) for load in parsed.load),
+        blocks=parsed.blocks,
+        timing=Timing(warmup_s=parsed.warmup_s, window_s=parsed.window_s),
+        twins=parsed.aa,
+    )
+
+
+def narrow(
+    suite: Suite,
+    *,
+    variants: Sequence[str],
+    scenarios: Sequence[str],
+    users: int | None,
+    blocks: int | None,
+    window_s: float | None,
+    warmup_s: float | None,
+) -> Suite:
+    """Return the suite with the command line's wishes in place of its own."""
+    timing = replace(
+        suite.timing,
+        window_s=suite.timing.window_s if window_s is None else window_s,
+        warmup_s=suite.timing.warmup_s if warmup_s is None else warmup_s,
+    )
+    loads = suite.loads if users is None else tuple(replace(load, users=users) for load in suite.loads)
+    chosen = tuple(scenarios) or suite.scenarios
+    return replace(
+        suite,
+        variants=tuple(variants) or suite.variants,
+        scenarios=chosen,
+        loads=tuple(dict.fromkeys(loads)),
+        blocks=suite.blocks if blocks is None else blocks,
+        timing=timing,
+        twins=tuple(scenario for scenario in suite.twins if scenario in chosen),
+    )
+
+
+def check_names(suite: Suite, variants: Mapping[str, Variant], scenarios: Mapping[str, object]) -> None:
+    """Raise UsageError for a variant or scenario that there is not."""
+    choose(suite.variants, variants, "variant")
+    choose((*suite.scenarios, *suite.twins), scenarios, "scenario")
+
+
+def lay_out(suite: Suite, variants: Mapping[str, Variant], seed: int) -> Stage:
+    """Return the trials of a suite in the order of execution.
+
+    A block is one pass over all cells of one scenario and load, in an order of its own; the blocks of
+    all scenarios and loads take turns, so that a slow drift of the machine falls on all of them alike.
+    Cells that a variant does not implement are left out.
+    """
+    order = random.Random(seed)  # noqa: S311 - an order that can be repeated, not a secret
+    trials: list[PlannedTrial] = []
+    for block in range(1, suite.blocks + 1):
+        for scenario in suite.scenarios:
+            for load in suite.loads:
+                cells = _cells(suite, variants, scenario, load)
+                order.shuffle(cells)
+                trials += [PlannedTrial(len(trials) + n, block, cell) for n, cell in enumerate(cells, 1)]
+    return Stage("first", tuple(trials))
+
+
+def estimate_s(stage: Stage, timing: Timing) -> float:
+    """Return how long a stage takes, about, in seconds."""
+    return len(stage.trials) * (TRIAL_OVERHEAD_S + timing.warmup_s + timing.window_s)
+
+
+def _cells(suite: Suite, variants: Mapping[str, Variant], scenario: str, load: Load) -> list[Cell]:
+    names = [
+        name
+        for name in suite.variants
+        if not variants[name].implements or scenario in variants[name].implements
+    ]
+    cells = [Cell(name, scenario, load) for name in names]
+    twin = [Cell(names[0], scenario, load, replica=1)] if names and scenario in suite.twins else []
+    return cells + twin
+
+
+def _complaint(path: Path, error: ValidationError) -> UsageError:
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    where = f"{path}: {key}" if key else str(path)
+    if first["type"] == "extra_forbidden":
+        known = _Load.model_fields if len(first["loc"]) > 1 else _Suite.model_fields
+        return UsageError("no such key", where=where, remedy=suggestion(str(first["loc"][-1]), known))
+    return UsageError(first["msg"], where=where)

@@ -1,0 +1,140 @@
+"""The shapes of `summary.json`: what the stored trials of a run amount to.
+
+Every figure is a `Figure` or None, never 0 for "not measured".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from harness.ground.model import Limiter, Load, Setting, Severity, Verdict
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A value with its 95 % interval; the bounds are None where too few trials allow none."""
+
+    value: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Latency in ms."""
+
+    mean: Figure | None
+    p50: Figure | None
+    p90: Figure | None
+    p99: Figure | None
+    p999: Figure | None
+    max: Figure | None
+
+
+@dataclass(frozen=True, slots=True)
+class Cpu:
+    """The SUT's CPU over the window."""
+
+    cores: Figure | None
+    percent_of_cap: Figure | None
+    us_per_request: Figure | None
+    throttled_percent: Figure | None
+    """Throttled periods over all periods."""
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """The SUT's memory in MiB: anon + shmem, but for the last two."""
+
+    idle: Figure | None
+    mean: Figure | None
+    peak: Figure | None
+    kernel_peak: Figure | None
+    """The kernel's high-water mark, start-up and page cache included."""
+    cache: Figure | None
+
+
+@dataclass(frozen=True, slots=True)
+class VariantLabel:
+    """Which variant a row is about."""
+
+    id: str
+    label: str
+    settings: Mapping[str, Setting]
+    versions: Mapping[str, str]
+    replica: int
+
+
+@dataclass(frozen=True, slots=True)
+class CellFinding:
+    """A finding over the trials of a cell that share it; the figure is the worst one."""
+
+    code: str
+    severity: Severity
+    figure: float | None
+    threshold: str
+    trials: tuple[int, ...]
+    """Numbers of the trials; empty where it is about the cell as a whole."""
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class CellSummary:
+    """One cell over its valid trials."""
+
+    variant: VariantLabel
+    scenario: str
+    load: Load
+    trials: int
+    valid_trials: int
+    requests_per_s: Figure | None
+    response_ms: Times
+    service_ms: Times
+    errors_percent: Figure | None
+    cpu: Cpu
+    memory_mib: Memory
+    startup_s: Figure | None
+    users_served: Figure | None
+    in_flight: Figure | None
+    connections_opened: Figure | None
+    hit_rate: Figure | None
+    services_cpu_cores: Figure | None
+    generator_cpu_cores: Figure | None
+    limiter: Limiter
+    findings: tuple[CellFinding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A pair of variants on one metric: contender over base."""
+
+    scenario: str
+    load: Load
+    metric: str
+    base: str
+    contender: str
+    blocks: int
+    """Blocks in which both have a valid trial."""
+    ratio: float | None
+    """The geometric mean of per-block ratios."""
+    low: float | None
+    high: float | None
+    p_holm: float | None
+    floor: float
+    """The ratio's distance from 1 below which nothing is called a difference."""
+    verdict: Verdict | None
+    """None where there are too few blocks for one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A whole run."""
+
+    schema: int
+    run: str
+    suite: str
+    cells: tuple[CellSummary, ...]
+    comparisons: tuple[Comparison, ...]
