@@ -47,6 +47,10 @@ _SETTINGS: Any = {  # its type is a list of all names that matplotlib knows
     "text.parse_math": False,
 }
 _WIDTH = 9.0
+NAMES = ("throughput", "latency", "resources")
+"""Of the pictures that a run may have."""
+_LEAST_SPAN = 5.0
+"""The least ratio between the ends of a latency axis."""
 _PERCENTS = (50.0, 90.0, 99.0, 99.9, 99.99)
 
 
@@ -210,6 +214,10 @@ def _percentile_axes(axes: Axes) -> None:
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.autoscale_view(scalex=False)
+    low, high = axes.get_ylim()
+    if high < _LEAST_SPAN * low:  # a flat curve should look flat
+        middle = (low * high) ** 0.5
+        axes.set_ylim(middle / _LEAST_SPAN**0.5, middle * _LEAST_SPAN**0.5)
     axes.set_xlim(1, 2 * _nines(_PERCENTS[-1]))
     axes.xaxis.set_major_locator(FixedLocator([_nines(percent) for percent in _PERCENTS]))
     axes.xaxis.set_major_formatter(FixedFormatter([f"{percent:g}" for percent in _PERCENTS]))

@@ -127,15 +127,16 @@ def _marked_invalid(shown: Sequence[Shown]) -> tuple[Shown, ...]:
 
 def _throughput(cell: CellSummary, group: Group) -> tuple[list[Shown], dict[str, object]]:
     label = cell.variant.label
+    alone = len(group.ranked) < 2
     slowest = group.ranked[-1] if group.ranked else None
     pair = between(group, slowest.variant.label, label, "requests_per_s") if slowest else None
     ratio, low, high = (pair.ratio, pair.low, pair.high) if pair else (None, None, None)
-    if cell is slowest:
+    if cell is slowest and not alone:
         ratio = 1.0
-    rank = ranks_of(group, "requests_per_s").get(label)
+    rank = None if alone else ranks_of(group, "requests_per_s").get(label)
     written = wording.NOT_MEASURED if ratio is None else wording.ratio_with_interval(ratio, low, high)
     shown = [
-        Shown("1" if cell is slowest else written),
+        Shown("1" if ratio == 1.0 and cell is slowest else written),
         Shown(wording.rank(rank)),
         Shown(cell.limiter),
         Shown(_trials(cell)),

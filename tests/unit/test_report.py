@@ -109,6 +109,16 @@ def test_a_folder_that_takes_nothing_is_told(tmp_path: Path) -> None:
     assert "results are kept" in caught.value.remedy
 
 
+def test_no_picture_of_an_older_report_stays(tmp_path: Path) -> None:
+    """Where nothing is valid any more, pictures that were drawn before go."""
+    run = replace(synthetic.run(scenarios=("hello",)), trials=())
+    (tmp_path / "throughput.png").write_text("older")
+    (tmp_path / "mine.txt").write_text("kept")
+    write_report(run, judge(run), tmp_path)
+    assert not (tmp_path / "throughput.png").exists()
+    assert (tmp_path / "mine.txt").exists()
+
+
 def test_an_incomplete_run_says_so() -> None:
     """The page of an interrupted run names what is missing and how to go on."""
     run = synthetic.run()

@@ -156,3 +156,10 @@ def test_a_circle_has_no_best() -> None:
     assert best_of(replace(group, compared=compared), "requests_per_s") is None
     leads = tuple(replace(one, verdict="slower" if one.base == "a" else "tie") for one in group.compared)
     assert best_of(replace(group, compared=leads), "requests_per_s") == "a"
+
+
+def test_nobody_is_ranked_alone() -> None:
+    """A single variant has neither a rank nor a ratio to itself."""
+    run = synthetic.run({"a": synthetic.Speed(900, 900, 50)}, ("hello",), twin=None)
+    made = table("throughput", "hello", summary(run))
+    assert [shown.text for shown in made.rows[0][2:4]] == ["–", "–"]

@@ -31,7 +31,11 @@ def write_report(run: StoredRun, summary: Summary, folder: Path) -> Path:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, content in report_files(run, summary).items():
+        files = report_files(run, summary)
+        for name in plots.NAMES:
+            if f"{name}.png" not in files:
+                (folder / f"{name}.png").unlink(missing_ok=True)  # of an older report
+        for name, content in files.items():
             write(folder / name, content)
     except OSError as error:
         raise EnvironmentUnfit(
