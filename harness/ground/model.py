@@ -65,8 +65,12 @@ class Load:
     users: int
     rate_per_s: float | None = None
     """Requests/s of the whole run; `rate` only."""
+    arrivals: Literal["poisson", "constant"] = "poisson"
+    """How the moments of a `rate` schedule lie: each user's own Poisson process, or equal steps."""
     think_s: float = 0.0
     """Mean think time between a user's response and next request."""
+    think: Literal["exponential", "constant"] = "exponential"
+    """How think times are distributed."""
     slo_ms: float | None = None
     """The p99 bound; `capacity` only."""
 

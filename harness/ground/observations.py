@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from harness.ground.model import Cell, Timing
+from harness.ground.model import Cell, Load, Timing
 
 SCHEMA = 1
 
@@ -81,6 +81,17 @@ class RequestTotals:
 
 
 @dataclass(frozen=True, slots=True)
+class SendLag:
+    """Actual minus intended send over the window."""
+
+    sum_ns: int
+    """Summed over all requests; a user that still waited for an answer at the intended moment is late too."""
+    idle_sends: int
+    """Requests whose user was idle at the intended moment: their lag is the generator's own."""
+    idle_p99_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class LoadTotals:
     """What the generator saw; times are summed over users and clipped to the window."""
 
@@ -111,6 +122,8 @@ class LoadTotals:
     """Requests still unanswered when the drain's bound was reached."""
     first_errors: tuple[str, ...] = ()
     """The first error of each kind, in words."""
+    lag: SendLag | None = None
+    """How late requests were sent; None where they follow no schedule."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,10 +189,11 @@ class TrialRecord:
 class Assignment:
     """What the harness tells a generator process, in a file named by WEBDYNO_ASSIGNMENT."""
 
-    users: int
+    load: Load
     timing: Timing
-    think_s: float
     seed: int
+    processes: int
+    """How many generator processes share the users."""
     folder: str
     """Where the generator writes what it saw."""
 

@@ -94,6 +94,10 @@ class Client:
         self.timed_out = False
         self.sent_ns: int | None = None
         """When the request in flight was sent; None where none is."""
+        self.intended_ns: int | None = None
+        """When the next request was meant to be sent; None where it follows no schedule."""
+        self.was_idle = False
+        """Whether the user waited for that moment, rather than still for an answer."""
 
     def get(self, path: str, **options: Any) -> Response | None:
         """GET; see `request`."""
@@ -138,6 +142,11 @@ class Client:
         payload = self._payload(method, path, json, data, headers)
         self._recorder.sent += 1
         sent_ns = self.sent_ns = _now_ns()
+        intended_ns = sent_ns
+        if self.intended_ns is not None:
+            intended_ns, self.intended_ns = self.intended_ns, None
+            if self.was_idle:
+                self._recorder.sent_when_idle(intended_ns, sent_ns)
         self.deadline_ns = sent_ns + self._timeout_ns
         response: Response | None = None
         complaint: tuple[str, str] | None
@@ -160,9 +169,9 @@ class Client:
         self.sent_ns = None
         label = name or f"{method} {path}"
         if complaint is None:
-            self._recorder.answered(self._user, label, sent_ns, sent_ns, ended_ns, None)
+            self._recorder.answered(self._user, label, intended_ns, sent_ns, ended_ns, None)
             return response
-        self._recorder.answered(self._user, label, sent_ns, sent_ns, ended_ns, complaint[0])
+        self._recorder.answered(self._user, label, intended_ns, sent_ns, ended_ns, complaint[0])
         self._recorder.explain(*complaint)
         if response is None:
             self.close()

@@ -1,155 +1,215 @@
-"""Leads the users of one generator process through a trial: barrier, warm-up, window, drain.
+"""Leads a trial over one process or many: barrier, start, and the gathering of what was counted.
 
-Without an assignment (a scenario run by hand with Locust) there is no barrier and no end: users loop
-at once, and the window opens with the first of them.
+Locust decides who is master and who is worker, and carries the messages. The master (or the only
+process) writes what the harness reads: events while the trial goes on, the record at its end.
 """
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import time
-from dataclasses import asdict
+from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import gevent
+import locust.runners
 from gevent.event import Event
 from pydantic import TypeAdapter
 
 from harness.ground.histogram import write_log
 from harness.ground.observations import Assignment, GeneratorRecord, Phases
-from harness.loadgen.client import Client
-from harness.loadgen.pump import Pump
-from harness.loadgen.recorder import Recorder
-from harness.loadgen.watch import Watch
+from harness.loadgen.ensemble import GREETING, Ensemble, ProcessRecord, take_precedence
+from harness.loadgen.tally import SECOND_NS, Tally, intervals, merge, seconds, totals
 
 ASSIGNMENT = "WEBDYNO_ASSIGNMENT"
 """The environment variable that names the assignment's file."""
-GREETING = "/healthz"
-"""What every user asks before the barrier opens: cheap, whatever the scenario costs."""
-
-_NEVER = 1 << 62
-
-
-class Led(Protocol):
-    """A user, as far as it is led."""
-
-    client: Client
+_ARRIVED, _GO, _SECOND, _DONE = "webdyno-arrived", "webdyno-go", "webdyno-second", "webdyno-done"
+_GATHERING_S = 5.0
+"""How long the master waits for its workers' records, beside the drain's own bound."""
+_ORPHANED_S = 4.0
+"""A worker that has not heard of its master for so long ends; Locust's own bound is 60 s."""
+_records = TypeAdapter(ProcessRecord)
+_tallies = TypeAdapter(Tally)
 
 
-class Conductor:
-    """One per process; all users arrive here before they loop."""
+def install(environment: Any) -> Ensemble:
+    """Give a Locust process its part; return its users' ensemble."""
+    path = os.environ.get(ASSIGNMENT)
+    assignment = None if path is None else TypeAdapter(Assignment).validate_json(Path(path).read_bytes())
+    ensemble = Ensemble(assignment)
+    if assignment is None:
+        return ensemble
+    runner = environment.runner
+    if isinstance(runner, locust.runners.MasterRunner):
+        _lead_workers(runner, assignment)
+    elif isinstance(runner, locust.runners.WorkerRunner):
+        take_precedence()
+        _follow_master(runner, ensemble, assignment)
+    else:
+        take_precedence()
+        _lead_alone(runner, ensemble, assignment)
+    return ensemble
 
-    def __init__(self, environment: Any) -> None:
-        self._environment = environment
-        path = os.environ.get(ASSIGNMENT)
-        self.assignment = None if path is None else _read(path)
-        self.pump = Pump(time.monotonic_ns)
-        self.recorder = Recorder()
-        self.stopping = False
-        self._users: list[Led] = []
-        self._arrived = 0
+
+class Leader:
+    """Gathers what the processes say, and writes it down."""
+
+    def __init__(self, assignment: Assignment, processes: int, start: Callable[[int], None]) -> None:
+        """`start` makes all processes begin at a moment on CLOCK_MONOTONIC."""
+        self._assignment = assignment
+        self._processes = processes
+        self._start = start
+        self._out = Path(assignment.folder)
+        self._events = open(self._out / "events.jsonl", "a", buffering=1)  # noqa: SIM115 - open to the end
+        self._arrived: dict[str, int] = {}
         self._all_here = Event()
-        self._open = Event()
-        if self.assignment is not None:
-            take_precedence()
-            gevent.spawn(self._lead, self.assignment)
+        self._seconds: dict[int, list[Tally]] = {}
+        self._records: dict[str, ProcessRecord] = {}
+        self._all_done = Event()
+        self.lost: str | None = None
 
-    def arrive(self, user: Led) -> None:
-        """Greet the SUT, then wait until everyone has been answered."""
-        if self.assignment is None:
-            if self.recorder.window_start_ns == _NEVER:
-                self.recorder.opens_window(time.monotonic_ns(), _NEVER)
-            return
-        self._users.append(user)
-        while user.client.get(GREETING) is None:
-            gevent.sleep(0.1)
-        self._arrived += 1
-        if self._arrived == self.assignment.users:
+    def arrived(self, process: str, count: int) -> None:
+        """Note how many users of a process have been answered."""
+        self._arrived[process] = count
+        if sum(self._arrived.values()) == self._assignment.load.users:
             self._all_here.set()
-        self._open.wait()
 
-    def _lead(self, assignment: Assignment) -> None:
-        out = Path(assignment.folder)
-        timing = assignment.timing
-        with open(out / "events.jsonl", "a", buffering=1) as events:
+    def second(self, second: int, tally: Tally) -> None:
+        """Pass on a second once all processes have told theirs."""
+        told = self._seconds.setdefault(second, [])
+        told.append(tally)
+        if len(told) == self._processes:
+            for row in seconds(merge(self._seconds.pop(second))):
+                self._tell("second", **asdict(row))
 
-            def tell(event: str, **facts: object) -> None:
-                events.write(json.dumps({"event": event, **facts}) + "\n")
+    def done(self, process: str, record: ProcessRecord) -> None:
+        """Note a process's record."""
+        self._records[process] = record
+        if len(self._records) == self._processes:
+            self._all_done.set()
 
-            if not self._all_here.wait(timing.barrier_s):
-                tell("failed", why=self._who_is_missing(assignment))
-                self._environment.runner.quit()
-                return
-            gc.collect()
-            gc.freeze()
-            barrier_ns = time.monotonic_ns()
-            start_ns = barrier_ns + int(timing.warmup_s * 1e9)
-            end_ns = start_ns + int(timing.window_s * 1e9)
-            self.recorder.opens_window(start_ns, end_ns)
-            watch = Watch(start_ns, end_ns)
-            watching = gevent.spawn(watch.run)
-            tell("barrier", barrier_ns=barrier_ns, window_start_ns=start_ns, window_end_ns=end_ns)
-            self._open.set()
-            self._report_each_second(start_ns, end_ns, tell)
-            self.stopping = True
-            drained_ns = self._drain(timing.drain_s)
-            watching.join(1)
-            tell("drained", drained_ns=drained_ns)
-            phases = Phases(barrier_ns, start_ns, end_ns, drained_ns)
-            self._write(out, GeneratorRecord(phases, self.recorder.totals(), tuple(watch.windows)))
-            tell("done")
-        self._environment.runner.quit()
+    def lose(self, why: str) -> None:
+        """Give the trial up: a process is lost, and with it what it counted."""
+        self.lost = why
+        self._all_here.set()
+        self._all_done.set()
 
-    def _report_each_second(self, start_ns: int, end_ns: int, tell: Any) -> None:
-        """Tell of every whole second once it is over, until the window ends."""
-        second = (time.monotonic_ns() - start_ns) // 1_000_000_000
-        while (now_ns := time.monotonic_ns()) < end_ns:
-            gevent.sleep((min(end_ns, start_ns + (second + 1) * 1_000_000_000) - now_ns) / 1e9)
-            tell("second", **asdict(self.recorder.second(second)))
-            second += 1
+    def lead(self) -> None:
+        """Lead the trial to its end, or to the reason why it has none."""
+        timing = self._assignment.timing
+        here = self._all_here.wait(timing.barrier_s)
+        if not here or self.lost:
+            self._tell("failed", why=self.lost or self._who_is_missing())
+            return
+        barrier_ns = time.monotonic_ns()
+        start_ns = barrier_ns + int(timing.warmup_s * SECOND_NS)
+        end_ns = start_ns + int(timing.window_s * SECOND_NS)
+        self._tell("barrier", barrier_ns=barrier_ns, window_start_ns=start_ns, window_end_ns=end_ns)
+        self._start(barrier_ns)
+        gathered = self._all_done.wait(timing.warmup_s + timing.window_s + timing.drain_s + _GATHERING_S)
+        if self.lost or not gathered:
+            missing = self._processes - len(self._records)
+            self._tell("failed", why=self.lost or f"worker-lost: {missing} of {self._processes} workers")
+            return
+        drained_ns = max(record.drained_ns for record in self._records.values())
+        self._write(Phases(barrier_ns, start_ns, end_ns, drained_ns))
+        self._tell("done")
 
-    def _drain(self, bound_s: float) -> int:
-        """Wait until nothing is in flight, at most `bound_s`; return when that was."""
-        limit_ns = time.monotonic_ns() + int(bound_s * 1e9)
-        while time.monotonic_ns() < limit_ns:
-            if all(user.client.sent_ns is None for user in self._users):
-                break
-            gevent.sleep(0.005)
-        now_ns = time.monotonic_ns()
-        for user in self._users:
-            if user.client.sent_ns is not None:
-                self.recorder.gave_up(user.client.sent_ns, now_ns)
-        return now_ns
+    def _tell(self, event: str, **facts: object) -> None:
+        self._events.write(json.dumps({"event": event, **facts}) + "\n")
 
-    def _write(self, out: Path, record: GeneratorRecord) -> None:
-        base_s = time.time() - (time.monotonic_ns() - record.phases.window_start_ns) / 1e9
-        (out / "latency.hlog").write_text(write_log(self.recorder.intervals(), base_s))
-        with open(out / "series.jsonl", "w") as series:
-            series.writelines(json.dumps(asdict(row)) + "\n" for row in self.recorder.seconds())
-        (out / "load.json").write_bytes(TypeAdapter(GeneratorRecord).dump_json(record))
+    def _write(self, phases: Phases) -> None:
+        each = [self._records[process] for process in sorted(self._records)]
+        tally = merge(record.tally for record in each)
+        watch = tuple(
+            replace(window, process=number) for number, record in enumerate(each) for window in record.watch
+        )
+        base_s = time.time() - (time.monotonic_ns() - phases.window_start_ns) / 1e9
+        (self._out / "latency.hlog").write_text(write_log(intervals(tally), base_s))
+        with open(self._out / "series.jsonl", "w") as series:
+            series.writelines(json.dumps(asdict(row)) + "\n" for row in seconds(tally))
+        record = GeneratorRecord(phases, totals(tally), watch)
+        (self._out / "load.json").write_bytes(TypeAdapter(GeneratorRecord).dump_json(record))
 
-    def _who_is_missing(self, assignment: Assignment) -> str:
-        errors = "; ".join(self.recorder.totals().first_errors)
+    def _who_is_missing(self) -> str:
+        users = self._assignment.load.users
         return (
-            f"{assignment.users - self._arrived} of {assignment.users} users had no answer to GET "
-            f"{GREETING} within {assignment.timing.barrier_s:g} s" + (f" ({errors})" if errors else "")
+            f"{users - sum(self._arrived.values())} of {users} users had no answer to GET {GREETING} "
+            f"within {self._assignment.timing.barrier_s:g} s"
         )
 
 
-def take_precedence() -> bool:
-    """Run this process before the services that share its CPU, where that is permitted (SCHED_RR).
+def _lead_alone(runner: Any, ensemble: Ensemble, assignment: Assignment) -> None:
+    leader = Leader(assignment, 1, lambda barrier_ns: gevent.spawn(perform, barrier_ns))
 
-    Without it a backing service on the generator's core delays the very clock that judges the SUT.
-    """
-    try:
-        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
-    except (AttributeError, OSError):  # not Linux, or not permitted
-        return False
-    return True
+    def perform(barrier_ns: int) -> None:
+        leader.done("0", ensemble.perform(assignment, barrier_ns, leader.second))
+
+    def lead() -> None:
+        arriving = gevent.spawn(_tell_arrivals, ensemble, lambda count: leader.arrived("0", count))
+        leader.lead()
+        arriving.kill()
+        runner.quit()
+
+    gevent.spawn(lead)
 
 
-def _read(path: str) -> Assignment:
-    return TypeAdapter(Assignment).validate_json(Path(path).read_bytes())
+def _lead_workers(runner: Any, assignment: Assignment) -> None:
+    def start(barrier_ns: int) -> None:
+        runner.send_message(_GO, {"barrier_ns": barrier_ns})
+
+    leader = Leader(assignment, assignment.processes, start)
+    _on(runner, _ARRIVED, lambda process, data: leader.arrived(process, data["count"]))
+    _on(runner, _SECOND, lambda _, data: leader.second(data["second"], _tallies.validate_json(data["tally"])))
+    _on(runner, _DONE, lambda process, data: leader.done(process, _records.validate_json(data["record"])))
+
+    def lead() -> None:
+        watching = gevent.spawn(_watch_workers, runner, leader)
+        leader.lead()
+        watching.kill()
+        runner.quit()
+
+    gevent.spawn(lead)
+
+
+def _watch_workers(runner: Any, leader: Leader) -> None:
+    """Give up as soon as Locust misses a worker that was there: it would respawn its users silently."""
+    most = 0
+    while leader.lost is None:
+        gevent.sleep(0.5)
+        there = len(runner.clients) - len(runner.clients.missing)
+        if there < most:
+            leader.lose(f"worker-lost: {most - there} of {most} workers")
+        most = max(most, there)
+
+
+def _follow_master(runner: Any, ensemble: Ensemble, assignment: Assignment) -> None:
+    locust.runners.MASTER_HEARTBEAT_TIMEOUT = _ORPHANED_S
+
+    def tell_second(second: int, tally: Tally) -> None:
+        told = _tallies.dump_json(tally).decode()
+        runner.send_message(_SECOND, {"second": second, "tally": told})
+
+    def perform(barrier_ns: int) -> None:
+        record = ensemble.perform(assignment, barrier_ns, tell_second)
+        runner.send_message(_DONE, {"record": _records.dump_json(record).decode()})
+
+    _on(runner, _GO, lambda _, data: gevent.spawn(perform, data["barrier_ns"]))
+    gevent.spawn(_tell_arrivals, ensemble, lambda count: runner.send_message(_ARRIVED, {"count": count}))
+
+
+def _on(runner: Any, kind: str, handle: Callable[[str, Any], object]) -> None:
+    """Have a kind of message handled, with its sender's name and its data, in the order of arrival."""
+    runner.register_message(kind, lambda msg, **_: handle(msg.node_id, msg.data))
+
+
+def _tell_arrivals(ensemble: Ensemble, tell: Callable[[int], None]) -> None:
+    told = 0
+    while True:
+        gevent.sleep(0.02)
+        if ensemble.arrived != told:
+            told = ensemble.arrived
+            tell(told)

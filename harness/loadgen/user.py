@@ -8,26 +8,29 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import gevent
 from gevent import GreenletExit
-from locust import User, constant
+from locust import User, constant, events
 from locust.exception import StopTest, StopUser
 from locust.user.task import LOCUST_STATE_RUNNING, LOCUST_STATE_STOPPING, DefaultTaskSet
 
+from harness.ground.model import Load
 from harness.loadgen.client import Client
-from harness.loadgen.conductor import Conductor
+from harness.loadgen.conductor import install
+from harness.loadgen.ensemble import Ensemble
+from harness.loadgen.schedule import intended_times
 
-_conductors: dict[int, Conductor] = {}
+_ensembles: dict[int, Ensemble] = {}
+_AFTER_ERROR_S = 0.1
+"""A pause after an author's error, so that one in every task does not fill the log."""
 
 
-def conductor_of(environment: Any) -> Conductor:
-    """Return the conductor of a Locust environment, made at the first call."""
-    found = _conductors.get(id(environment))
-    if found is None:
-        found = _conductors[id(environment)] = Conductor(environment)
-    return found
+@events.init.add_listener
+def _install(environment: Any, **_: Any) -> None:
+    _ensembles[id(environment)] = install(environment)
 
 
 class BenchUser(User):
@@ -40,54 +43,82 @@ class BenchUser(User):
 
     def __init__(self, environment: Any) -> None:
         super().__init__(environment)
-        self.conductor = conductor_of(environment)
-        recorder = self.conductor.recorder
+        self.ensemble = _ensembles[id(environment)]
+        assignment, recorder = self.ensemble.assignment, self.ensemble.recorder
         self.number = recorder.enrol()
-        """From 0, in the order in which users were spawned."""
-        seed = 0 if self.conductor.assignment is None else self.conductor.assignment.seed
-        self.random = random.Random(f"{seed}/{self.number}")  # noqa: S311 - to be repeated, no secret
+        """From 0, in the order in which this process's users were spawned."""
+        seed = 0 if assignment is None else assignment.seed
+        processes = 1 if assignment is None else assignment.processes
+        self.place = self.number * processes + max(0, getattr(environment.runner, "worker_index", 0))
+        """The user's number among those of all processes."""
+        self.random = random.Random(f"{seed}/{self.place}")  # noqa: S311 - to be repeated, no secret
         """Randomness of this user's own, equal in every trial of a block."""
+        self._only_task = self.tasks[0] if len(set(self.tasks)) == 1 else None
         host = environment.host or self.host
-        self.client = Client(host, self.conductor.pump, recorder, self.number, self.timeout_s)
+        self.client = Client(host, self.ensemble.pump, recorder, self.number, self.timeout_s)
 
     def run(self) -> None:
         """Arrive at the barrier, then perform tasks until the window's end or Locust's stop."""
         self._state = LOCUST_STATE_RUNNING
         try:
             self.on_start()
-            self.conductor.arrive(self)
-            if all(callable(task) and not isinstance(task, type) for task in self.tasks):
-                self._perform()
-            else:
+            self.ensemble.arrive(self)
+            assignment = self.ensemble.assignment
+            if any(isinstance(task, type) for task in self.tasks):
                 self._taskset_instance = DefaultTaskSet(self)
                 self._taskset_instance.run()
+            elif assignment is not None and assignment.load.rate_per_s is not None:
+                self._follow(
+                    intended_times(self.random, self.ensemble.barrier_ns, assignment.load, self.place)
+                )
+            else:
+                self._loop(None if assignment is None else assignment.load)
         except (GreenletExit, StopUser, StopTest):
             pass
         finally:
             self.on_stop()
             self.client.close()
 
-    def _perform(self) -> None:
-        """Locust's task loop without its per-task costs; nested task sets keep Locust's own."""
-        choose = self.random.choice
-        tasks = list(self.tasks)
-        only = tasks[0] if len(set(tasks)) == 1 else None
-        assignment = self.conductor.assignment
-        think_s = assignment.think_s if assignment is not None else 0.0
-        while not self.conductor.stopping and self._state != LOCUST_STATE_STOPPING:
-            try:
-                (only or choose(tasks))(self)
-            except Exception as error:  # a scenario author's error must not end the other users
-                self.environment.events.user_error.fire(
-                    user_instance=self, exception=error, tb=error.__traceback__
-                )
-                self.conductor.recorder.explain("task", f"{type(error).__name__}: {error}")
-                gevent.sleep(0.1)
-            pause_s = think_s or self.wait_time()
+    def _loop(self, load: Load | None) -> None:
+        """Perform closed load: Locust's task loop without its costs a task."""
+        while not self._told_to_stop():
+            self._perform()
+            pause_s = self._pause_s(load) if load is not None and load.think_s else self.wait_time()
             if pause_s:
                 self._think(pause_s)
+
+    def _pause_s(self, load: Load) -> float:
+        return load.think_s if load.think == "constant" else self.random.expovariate(1 / load.think_s)
+
+    def _follow(self, moments: Iterator[int]) -> None:
+        """Perform open load: each task has its moment; a late user catches up, no moment is dropped."""
+        for due_ns in moments:
+            start_ns = time.monotonic_ns()
+            idle = start_ns < due_ns
+            if idle:
+                self.ensemble.alarm.wait_until(due_ns)
+                self.ensemble.recorder.thought(start_ns, time.monotonic_ns())
+            if self._told_to_stop():
+                return
+            self.client.intended_ns = due_ns
+            self.client.was_idle = idle
+            self._perform()
+
+    def _told_to_stop(self) -> bool:
+        return self.ensemble.stopping or self._state == LOCUST_STATE_STOPPING
+
+    def _perform(self) -> None:
+        task = self._only_task or self.random.choice(self.tasks)
+        try:
+            task(self)
+        except Exception as error:  # a scenario author's error must not end the other users
+            self.environment.events.user_error.fire(
+                user_instance=self, exception=error, tb=error.__traceback__
+            )
+            self.ensemble.recorder.explain("task", f"{type(error).__name__}: {error}")
+            gevent.sleep(_AFTER_ERROR_S)
 
     def _think(self, seconds: float) -> None:
         start_ns = time.monotonic_ns()
         gevent.sleep(seconds)
-        self.conductor.recorder.thought(start_ns, time.monotonic_ns())
+        self.ensemble.recorder.thought(start_ns, time.monotonic_ns())

@@ -51,7 +51,8 @@ class Generator:
         self._folder = folder
         self._log = log
         self._offset = 0
-        assignment = Assignment(load.users, timing, load.think_s, seed, str(folder))
+        processes = max(1, len(cpus))
+        assignment = Assignment(load, timing, seed, processes, str(folder))
         order = folder / "assignment.json"
         order.write_bytes(TypeAdapter(Assignment).dump_json(assignment))
         command = Command(
@@ -72,6 +73,7 @@ class Generator:
                 "WARNING",
                 "--only-summary",
                 "--skip-log-setup",
+                *(("--processes", str(processes)) if processes > 1 else ()),
             ),
             cwd=str(folder),
             env={
