@@ -81,7 +81,9 @@ class StoredTrial:
         """Return the window's times; the tag is `response` or `service`."""
         path = self.folder / "latency.hlog"
         intervals = read_log(path.read_text()) if path.exists() else ()
-        return Histogram.merge(i.histogram for i in intervals if i.tag.split(".")[0] == tag and i.start_s >= 0)
+        return Histogram.merge(
+            i.histogram for i in intervals if i.tag.split(".")[0] == tag and i.start_s >= 0
+        )
 
 
 @dataclass(frozen=True, slots=True)
