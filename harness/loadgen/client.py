@@ -171,8 +171,7 @@ class Client:
         if complaint is None:
             self._recorder.answered(self._user, label, intended_ns, sent_ns, ended_ns, None)
             return response
-        self._recorder.answered(self._user, label, intended_ns, sent_ns, ended_ns, complaint[0])
-        self._recorder.explain(*complaint)
+        self._recorder.failed(self._user, label, intended_ns, sent_ns, ended_ns, *complaint)
         if response is None:
             self.close()
         if complaint[0] == "refused":

@@ -7,7 +7,7 @@ are arithmetic on the request's own time stamps, never a flag that a late timer 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from harness.ground.histogram import HIGHEST_US, SIZE
 from harness.loadgen.tally import SECOND_NS, Named, Sparse, Tally
@@ -40,7 +40,9 @@ class Recorder:
         self._service: defaultdict[str, _BySecond] = defaultdict(_by_second)
         self._kinds: defaultdict[str, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
         self._words: dict[str, str] = {}
-        self._errors: defaultdict[str, defaultdict[int, int]] = defaultdict(lambda: defaultdict(int))
+        self._failed: defaultdict[str, _BySecond] = defaultdict(_by_second)
+        self.on_error: Callable[[str, int, str, str], None] | None = None
+        """Called with the name, the response time in ns, the kind of error and its words."""
         self._in_flight_by_second: defaultdict[int, int] = defaultdict(int)
 
     def enrol(self) -> int:
@@ -69,7 +71,7 @@ class Recorder:
         if self._scheduled:
             _count(self._service[name][second], ended_ns - sent_ns)
         if error is not None:
-            self._errors[name][second] += 1
+            _count(self._failed[name][second], response_ns)
         if ended_ns < start_ns:
             return
         self._served[user] += 1
@@ -87,6 +89,15 @@ class Recorder:
         """Count how late the generator itself was: the user had nothing else to wait for."""
         if self.window_start_ns <= intended_ns < self.window_end_ns:
             _count(self._idle_lag, sent_ns - intended_ns)
+
+    def failed(
+        self, user: int, name: str, intended_ns: int, sent_ns: int, ended_ns: int, kind: str, words: str
+    ) -> None:
+        """Count a request that did not get what it had to; the first of each kind is kept in words."""
+        self.answered(user, name, intended_ns, sent_ns, ended_ns, kind)
+        self.explain(kind, words)
+        if self.on_error is not None:
+            self.on_error(name, ended_ns - intended_ns, kind, words)
 
     def explain(self, kind: str, words: str) -> None:
         """Keep the first error of each kind in words."""
@@ -126,7 +137,7 @@ class Recorder:
                     _sparse(counts),
                     _sparse(self._service[name]),
                     dict(self._kinds[name]),
-                    dict(self._errors[name]),
+                    _sparse(self._failed[name]),
                 )
                 for name, counts in sorted(self._response.items())
             },
@@ -146,10 +157,16 @@ class Recorder:
             words=dict(self._words),
         )
 
+    def first_second(self) -> int | None:
+        """Return the first second in which anything ended; None before that."""
+        return min((second for counts in self._response.values() for second in counts), default=None)
+
     def second(self, second: int) -> Tally:
         """Return one second alone, for the live display."""
         names = {
-            name: Named({second: _nonzero(counts[second])}, {}, {}, {second: self._errors[name][second]})
+            name: Named(
+                {second: _nonzero(counts[second])}, {}, {}, {second: _nonzero(self._failed[name][second])}
+            )
             for name, counts in self._response.items()
             if second in counts
         }

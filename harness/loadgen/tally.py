@@ -27,7 +27,8 @@ class Named:
     """Empty where requests follow no schedule: it is the response time then."""
     errors: Mapping[str, int]
     """In the window, by kind."""
-    errors_by_second: Mapping[int, int]
+    failed: Mapping[int, Sparse]
+    """The response times of the errors alone, by second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +150,7 @@ def _row(tally: Tally, second: int) -> SecondRow:
     return SecondRow(
         second=second,
         requests=histogram.total,
-        errors=sum(named.errors_by_second.get(second, 0) for named in tally.names.values()),
+        errors=sum(sum(named.failed.get(second, {}).values()) for named in tally.names.values()),
         response_p50_ms=histogram.percentile_ms(50),
         response_p99_ms=histogram.percentile_ms(99),
         in_flight=tally.in_flight_by_second.get(second, 0) / SECOND_NS,
@@ -169,7 +170,7 @@ def _merge_named(each: list[Named]) -> Named:
         response=_add_by_second(named.response for named in each),
         service=_add_by_second(named.service for named in each),
         errors=_add(named.errors for named in each),
-        errors_by_second=_add(named.errors_by_second for named in each),
+        failed=_add_by_second(named.failed for named in each),
     )
 
 

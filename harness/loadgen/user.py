@@ -21,6 +21,7 @@ from harness.ground.model import Load
 from harness.loadgen.client import Client
 from harness.loadgen.conductor import install
 from harness.loadgen.ensemble import Ensemble
+from harness.loadgen.locust_stats import Bookkeeper
 from harness.loadgen.schedule import intended_times
 
 _ensembles: dict[int, Ensemble] = {}
@@ -30,7 +31,9 @@ _AFTER_ERROR_S = 0.1
 
 @events.init.add_listener
 def _install(environment: Any, **_: Any) -> None:
-    _ensembles[id(environment)] = install(environment)
+    ensemble = _ensembles[id(environment)] = install(environment)
+    if environment.runner is not None:
+        Bookkeeper(environment, ensemble.recorder)
 
 
 class BenchUser(User):
