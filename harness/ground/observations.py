@@ -205,3 +205,13 @@ class GeneratorRecord:
     phases: Phases
     load: LoadTotals
     watch: tuple[WatchWindow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ceiling:
+    """The most that the load generator reached here against a null SUT, with one scenario."""
+
+    scenario: str
+    requests_per_s: float | None
+    generator_us_per_request: float | None
+    """CPU time."""

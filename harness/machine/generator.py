@@ -31,6 +31,29 @@ class Told:
     facts: dict[str, object]
 
 
+def locust_command(
+    scenario: Scenario, base_url: str, assignment: Assignment | None, log: Path, *, users: int = 1
+) -> Command:
+    """Return the command that runs Locust on a scenario, without its web UI.
+
+    With an assignment its file is written to its folder; without one, `users` loop until they are ended.
+    """
+    processes = 1
+    environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+    environment |= {"PYTHONPATH": str(_PACKAGE_PARENT), "PYTHONUNBUFFERED": "1"}
+    if assignment is not None:
+        users, processes = assignment.load.users, assignment.processes
+        order = Path(assignment.folder) / "assignment.json"
+        order.write_bytes(TypeAdapter(Assignment).dump_json(assignment))
+        environment[ASSIGNMENT] = str(order)
+    argv = (
+        *(sys.executable, "-m", "locust", "-f", scenario.path, "-H", base_url, "--headless"),
+        *("-u", str(users), "-r", str(users), "--loglevel", "WARNING", "--only-summary", "--skip-log-setup"),
+        *(("--processes", str(processes)) if processes > 1 else ()),
+    )
+    return Command(argv, cwd=str(log.parent), env=environment, log=str(log))
+
+
 class Generator:
     """A generator that runs; end it with `stop`."""
 
@@ -51,39 +74,8 @@ class Generator:
         self._folder = folder
         self._log = log
         self._offset = 0
-        processes = max(1, len(cpus))
-        assignment = Assignment(load, timing, seed, processes, str(folder))
-        order = folder / "assignment.json"
-        order.write_bytes(TypeAdapter(Assignment).dump_json(assignment))
-        command = Command(
-            argv=(
-                sys.executable,
-                "-m",
-                "locust",
-                "-f",
-                scenario.path,
-                "-H",
-                base_url,
-                "--headless",
-                "-u",
-                str(load.users),
-                "-r",
-                str(load.users),
-                "--loglevel",
-                "WARNING",
-                "--only-summary",
-                "--skip-log-setup",
-                *(("--processes", str(processes)) if processes > 1 else ()),
-            ),
-            cwd=str(folder),
-            env={
-                **{name: os.environ[name] for name in _INHERITED if name in os.environ},
-                "PYTHONPATH": str(_PACKAGE_PARENT),
-                "PYTHONUNBUFFERED": "1",
-                ASSIGNMENT: str(order),
-            },
-            log=str(log),
-        )
+        assignment = Assignment(load, timing, seed, max(1, len(cpus)), str(folder))
+        command = locust_command(scenario, base_url, assignment, log)
         self.party: Party = backend.start(Confinement("generator", command, cpus, None, unprivileged=False))
 
     def listen(self) -> tuple[Told, ...]:

@@ -1,0 +1,78 @@
+"""The null SUT: canned replies, as fast as Python can send them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+
+import uvloop
+
+OK = {"status": "ok"}
+GREETING = {"message": "Hello, World!"}
+ACCEPTED = {"status": "success", "data": {"task_id": "task_123456"}}
+REFUSED = {
+    "status": "error",
+    "code": "validation_failed",
+    "details": [{"field": field} for field in ("model_name", "prompt", "temperature")],
+}
+HISTORY = b"/api/ai/history/"
+ROWS = 100
+
+
+def reply(status: bytes, value: object) -> bytes:
+    """Return a whole response."""
+    body = json.dumps(value).encode()
+    head = b"HTTP/1.1 %b\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+    return head % (status, len(body)) + body
+
+
+def history_of(user_id: int) -> dict[str, object]:
+    """Return a history as large as a real one."""
+    content = f"chat of user {user_id}: " + "x" * 150
+    times = (f"2025-01-{1 + row // 24:02d}T{row % 24:02d}:00:00+00:00" for row in range(ROWS))
+    return {"user_id": user_id, "history": [{"content": content, "time": time} for time in times]}
+
+
+REPLIES = {
+    b"/healthz": reply(b"200 OK", OK),
+    b"/json": reply(b"200 OK", GREETING),
+    b"/api/ai/generate": reply(b"200 OK", ACCEPTED),
+}
+REPLIES |= {HISTORY + b"%d" % user_id: reply(b"200 OK", history_of(user_id)) for user_id in range(1, 1001)}
+NOT_FOUND = reply(b"404 Not Found", {"status": "error"})
+BROKEN = reply(b"422 Unprocessable Content", REFUSED)
+
+
+class Null(asyncio.Protocol):
+    """Answers each packet with the reply of the path in its first line; a request is one packet here."""
+
+    transport: asyncio.Transport
+    answered = 0
+    """Of all connections: what arrived, counted where no client can be wrong about it."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport."""
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """Answer."""
+        Null.answered += 1
+        path = data.split(b" ", 2)[1]
+        if path == b"/api/ai/generate" and b"gpt-four" in data:
+            self.transport.write(BROKEN)
+        elif path == b"/answered":
+            self.transport.write(reply(b"200 OK", {"answered": Null.answered}))
+        else:
+            self.transport.write(REPLIES.get(path, NOT_FOUND))
+
+
+async def serve(host: str, port: int) -> None:
+    """Serve until the process is ended."""
+    server = await asyncio.get_running_loop().create_server(Null, host, port, backlog=4096)
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    uvloop.run(serve(sys.argv[1], int(sys.argv[2])))

@@ -1,0 +1,12 @@
+"""Locust's own FastHttpUser, as its documentation has it, on the scenario `hello`."""
+
+from locust import FastHttpUser, task
+
+
+class Stock(FastHttpUser):
+    """Asks for the greeting again and again, and looks at the status."""
+
+    @task
+    def hello(self) -> None:
+        """Ask once."""
+        self.client.get("/json")
