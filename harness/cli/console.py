@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-from rich.console import Console
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
 
+import click
+from rich.console import Console
+from rich.table import Table as RichTable
+
+from harness.ground.observations import Ceiling
+from harness.lifecycle.peers import PeerReading, summarise
 from harness.lifecycle.verify import CaseResult, failures
 from harness.output import findings, table_formats, tables
 from harness.records.store import StoredRun
@@ -39,3 +47,40 @@ def show_cases(results: dict[str, tuple[CaseResult, ...]]) -> None:
             out.print(f"  {case.name}", style="red", markup=False, highlight=False)
             for line in case.difference.splitlines():
                 out.print(f"    {line}", markup=False, highlight=False)
+
+
+def show_ceilings(ceilings: Sequence[Ceiling], *, as_json: bool) -> None:
+    """Show how fast the generator is with each scenario."""
+    if as_json:
+        click.echo(json.dumps([asdict(ceiling) for ceiling in ceilings]))
+        return
+    for ceiling in ceilings:
+        rate, cost = ceiling.requests_per_s, ceiling.generator_us_per_request
+        shown = "not measured" if rate is None else f"{rate:,.0f} requests/s"
+        shown += "" if cost is None else f", {cost:.1f} µs of its CPU a request"
+        out.print(f"{ceiling.scenario}: {shown}", highlight=False)
+
+
+def show_peers(readings: Sequence[PeerReading], *, as_json: bool) -> None:
+    """Show generators beside each other: medians over the rounds, with the least and the greatest."""
+    summaries = summarise(readings)
+    if as_json:
+        click.echo(
+            json.dumps(
+                {"rounds": [asdict(one) for one in readings], "summary": [asdict(one) for one in summaries]}
+            )
+        )
+        return
+    table = RichTable("generator", "users", "requests/s", "× wrk", "CPU µs/request", "FastHttpUser's ÷ it")
+    for one in summaries:
+        low, median, high = one.requests_per_s
+        cost = one.cpu_us_per_request
+        table.add_row(
+            one.generator,
+            str(one.users),
+            f"{median:,.0f} ({low:,.0f} to {high:,.0f})",
+            "–" if one.of_wrk is None else f"{one.of_wrk:.2f}",
+            "–" if cost is None else f"{cost[1]:.1f} ({cost[0]:.1f} to {cost[2]:.1f})",
+            "–" if one.cpu_of_fast_http_user is None else f"{one.cpu_of_fast_http_user:.1f}",
+        )
+    out.print(table)

@@ -70,6 +70,7 @@ for _command in (
     measuring.resume,
     measuring.verify,
     measuring.serve,
+    measuring.see_ceiling,
     reading.report,
     reading.list_runs,
     reading.show,

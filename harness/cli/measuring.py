@@ -7,7 +7,7 @@ import secrets
 import shlex
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -19,10 +19,11 @@ from harness.cli import console, options
 from harness.ground import process
 from harness.ground.clock import SystemClock
 from harness.ground.errors import EnvironmentUnfit, GateFailed, Interrupted, UsageError, VariantFailed
-from harness.ground.model import Placement, Scenario, Stage, Timing, Variant
+from harness.ground.model import NO_FRAMEWORK, Load, Placement, Scenario, Stage, Timing, Variant
 from harness.ground.names import choose
 from harness.ground.units import format_duration, format_size
-from harness.lifecycle import runner
+from harness.lifecycle import calibrate, runner
+from harness.lifecycle.peers import compare_peers
 from harness.lifecycle.sut import is_free
 from harness.lifecycle.trial import Bench
 from harness.lifecycle.verify import failures
@@ -108,7 +109,7 @@ def run(
         _bench(
             project,
             run_id,
-            chosen,
+            chosen | null_of(variants),
             {name: scenarios[name] for name in wanted.scenarios},
             placement,
             wanted.timing,
@@ -117,7 +118,9 @@ def run(
         ) as (bench, logs),
     ):
         runner.insist(runner.check_contract(bench, project.apps / "contract", logs, progress.tell))
-        runner.begin(bench, store, wanted.name, stage, wanted.blocks, _command_line())
+        most = max(wanted.loads, key=lambda load: load.users)
+        calibration = calibrate.ceilings(bench, most, progress.tell)
+        runner.begin(bench, store, wanted.name, stage, wanted.blocks, _command_line(), calibration)
         finished = _trials(bench, store, progress)
     _conclude(project, store, finished, as_json=as_json)
 
@@ -155,6 +158,41 @@ def resume(name: str, results: Path | None, as_json: bool) -> None:
     _conclude(project, store, finished, as_json=as_json)
 
 
+@click.command(name="calibrate")
+@click.option("--peers", is_flag=True, help="Beside Locust's users, and wrk and oha where installed.")
+@click.option("--users", type=click.IntRange(1, 100_000), multiple=True, help="May be repeated.")
+@click.option("--rounds", type=click.IntRange(1, 100), default=5, show_default=True, help="With --peers.")
+@click.option("--seconds", type=click.FloatRange(1, 600), default=4, show_default=True, help="With --peers.")
+@options.as_json
+def see_ceiling(peers: bool, users: tuple[int, ...], rounds: int, seconds: float, as_json: bool) -> None:
+    """Measure how fast the load generator is here, against a null SUT."""
+    project = find_project(Path.cwd())
+    null = null_of(project.variants())
+    if not null:
+        raise UsageError(f"there is no variant {calibrate.NULL}", where=str(project.apps))
+    users = users or ((64, 1000) if peers else (1000,))
+    _check_descriptors(max(users))
+    out = console.complaints if as_json else console.out
+    run_id = f"{SystemClock().utc():%Y%m%d-%H%M%S}-calibrate"
+    with (
+        Progress(out) as progress,
+        _bench(
+            project, run_id, null, project.scenarios(), _placement(None, None), Timing(0, 1), 0, progress
+        ) as (
+            bench,
+            _logs,
+        ),
+    ):
+        if peers:
+            folder = project.root / "benchmarks" / "peers"
+            readings = tuple(compare_peers(bench, users, rounds, seconds, folder, progress.tell))
+            console.show_peers(readings, as_json=as_json)
+            return
+        console.show_ceilings(
+            calibrate.ceilings(bench, Load("closed", max(users)), progress.tell), as_json=as_json
+        )
+
+
 @click.command()
 @click.argument("names", nargs=-1, metavar="[VARIANT]...")
 @options.apps
@@ -164,7 +202,8 @@ def verify(names: tuple[str, ...], apps: tuple[Path, ...], yes: bool, as_json: b
     """Hold variants to the contract; all of them where none is named."""
     project = find_project(Path.cwd())
     variants, scenarios = project.variants(apps), project.scenarios()
-    chosen = {name: variants[name] for name in choose(names or variants, variants, "variant")}
+    kept = [name for name, variant in variants.items() if variant.framework != NO_FRAMEWORK]
+    chosen = {name: variants[name] for name in choose(names or kept, kept, "variant with a contract")}
     _ask_once(project, chosen, yes=yes)
     out = console.complaints if as_json else console.out
     run_id = f"{SystemClock().utc():%Y%m%d-%H%M%S}-verify"
@@ -303,6 +342,11 @@ def _ask_once(project: Project, variants: dict[str, Variant], *, yes: bool) -> N
         raise UsageError("not run", remedy="--yes runs them without asking")
 
 
+def null_of(variants: Mapping[str, Variant]) -> dict[str, Variant]:
+    """Return the null SUT by its id; empty where there is none."""
+    return {calibrate.NULL: variants[calibrate.NULL]} if calibrate.NULL in variants else {}
+
+
 def _check_descriptors(users: int) -> None:
     limit = descriptor_limit()
     if limit < users + _SPARE_DESCRIPTORS:
@@ -318,7 +362,8 @@ def _placement(cpus: float | None, memory: int | None) -> Placement:
 
 def _how_long(stage: Stage, timing: Timing, placement: Placement) -> str:
     caps = f"{placement.caps.cpus:g} CPU and {format_size(placement.caps.memory_bytes)} for the SUT"
-    return f"{len(stage.trials)} trials, about {format_duration(plan.estimate_s(stage, timing))}; {caps}"
+    seconds = plan.estimate_s(stage, timing)
+    return f"{len(stage.trials)} trials, about {format_duration(seconds)} with what comes before; {caps}"
 
 
 def _command_line() -> str:

@@ -9,6 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+NO_FRAMEWORK = "none"
+"""The `framework` of a null SUT: canned replies, held to no contract and part of no comparison."""
+
 Setting = str | int
 Profile = Literal["closed", "rate", "capacity"]
 Severity = Literal["invalid", "warning", "note"]

@@ -100,6 +100,14 @@ RULES: tuple[Rule, ...] = (
         "give the generator a CPU of its own and keep the machine quiet",
     ),
     Rule(
+        "generator-ceiling",
+        "warning",
+        "the generator reaches at least twice the cell's rate against a null SUT, with the same scenario",
+        ">= 2 × the cell's requests/s",
+        "give the generator more or faster CPUs: near its ceiling it shapes what it measures",
+        lower_is_worse=True,
+    ),
+    Rule(
         "connection-churn",
         "warning",
         "each user keeps its one connection",

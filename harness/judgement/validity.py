@@ -14,10 +14,19 @@ from harness.judgement.rules import MIN_BLOCKS, UNSTABLE_PERCENT, WIDE_BLOCKS, b
 _Check = Callable[[TrialRecord], Finding | None]
 
 
-def trial_findings(record: TrialRecord, placement: Placement) -> tuple[Finding, ...]:
-    """Return what the rules say about one trial; the rules about load need a window."""
-    checks = _OF_EVERY_TRIAL if trial_failed(record) else (*_OF_EVERY_TRIAL, *_OF_WINDOW)
-    found = (overlap(placement), *(check(record) for check in checks))
+def trial_findings(
+    record: TrialRecord, placement: Placement, ceiling_per_s: float | None = None
+) -> tuple[Finding, ...]:
+    """Return what the rules say about one trial; the rules about load need a window.
+
+    `ceiling_per_s` is the generator's own against a null SUT with this scenario; None if not measured.
+    """
+    if trial_failed(record):
+        found = [check(record) for check in _OF_EVERY_TRIAL]
+    else:
+        found = [check(record) for check in (*_OF_EVERY_TRIAL, *_OF_WINDOW)]
+        found.append(generator_ceiling(record, ceiling_per_s))
+    found.insert(0, overlap(placement))
     return tuple(finding for finding in found if finding is not None)
 
 
@@ -138,6 +147,17 @@ def generator_stall(record: TrialRecord) -> Finding | None:
         return unchecked("generator-stall", "the generator did not watch itself in the window")
     late_ms = max(one.stall_max_ns for one in watch) / 1e6
     return broken("generator-stall", late_ms) if late_ms > 100 else None
+
+
+def generator_ceiling(record: TrialRecord, ceiling_per_s: float | None) -> Finding | None:
+    """`generator-ceiling`: the figure is the ceiling over the trial's rate."""
+    load, phases = _window(record)
+    if ceiling_per_s is None:
+        return unchecked("generator-ceiling", "the generator was not calibrated with this scenario")
+    if not load.requests:
+        return None
+    rate = load.requests * 1e9 / (phases.window_end_ns - phases.window_start_ns)
+    return broken("generator-ceiling", ceiling_per_s / rate) if ceiling_per_s < 2 * rate else None
 
 
 def connection_churn(record: TrialRecord) -> Finding | None:

@@ -17,7 +17,9 @@ _TIMING = Timing(warmup_s=1.0, window_s=2.0, drain_s=5.0)
 
 
 def ceilings(bench: Bench, load: Load, tell: Tell) -> tuple[Ceiling, ...]:
-    """Drive the null SUT with each scenario for a moment; figures are None where that fails."""
+    """Drive the null SUT with each scenario for a moment; empty without one, None where that fails."""
+    if NULL not in bench.variants:
+        return ()
     here = replace(bench, timing=_TIMING)
     return tuple(_ceiling(here, scenario, load, tell) for scenario in bench.scenarios)
 

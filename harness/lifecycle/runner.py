@@ -10,8 +10,8 @@ from pathlib import Path
 
 from harness.ground.clock import Clock
 from harness.ground.errors import VariantFailed
-from harness.ground.model import Placement, PlannedTrial, Scenario, Stage, Timing, Variant
-from harness.ground.observations import SCHEMA
+from harness.ground.model import NO_FRAMEWORK, Placement, PlannedTrial, Scenario, Stage, Timing, Variant
+from harness.ground.observations import SCHEMA, Ceiling
 from harness.judgement.judge import judge, judge_trials
 from harness.lifecycle.steps import Preparing, Tell, TrialBegins, TrialEnds
 from harness.lifecycle.sut import free_port
@@ -93,7 +93,15 @@ def stay_off(placement: Placement) -> Callable[[], None]:
     return lambda: os.sched_setaffinity(0, before)
 
 
-def begin(bench: Bench, results: Results, suite: str, stage: Stage, blocks: int, command: str) -> RunRecord:
+def begin(
+    bench: Bench,
+    results: Results,
+    suite: str,
+    stage: Stage,
+    blocks: int,
+    command: str,
+    calibration: tuple[Ceiling, ...],
+) -> RunRecord:
     """Write down the plan of a run and where it is carried out."""
     record = RunRecord(
         schema=SCHEMA,
@@ -111,13 +119,14 @@ def begin(bench: Bench, results: Results, suite: str, stage: Stage, blocks: int,
         scenarios=tuple(bench.scenarios.values()),
         services={service.name: f"{service.version} ({service.origin})" for service in bench.services},
         fingerprint=asdict(fingerprint()),
+        calibration=calibration,
     )
     results.begin(record)
     return record
 
 
 def check_contract(bench: Bench, contract: Path, logs: Path, tell: Tell) -> dict[str, tuple[CaseResult, ...]]:
-    """Start each variant once, hold it to the contract's cases, and end it.
+    """Start each variant once, hold it to the contract's cases, and end it; a null SUT keeps none.
 
     This is also the discarded start: the first one after an installation is slower than all others.
     """
@@ -128,6 +137,8 @@ def check_contract(bench: Bench, contract: Path, logs: Path, tell: Tell) -> dict
     given = tuple(service.name for service in bench.services)
     results = {}
     for name, variant in bench.variants.items():
+        if variant.framework == NO_FRAMEWORK:
+            continue
         tell(Preparing(f"verifying {name} against {len(cases)} cases"))
         sut = bench.start(variant, None, port=free_port(), log=logs / f"verify-{name}.log")
         try:

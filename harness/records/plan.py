@@ -132,8 +132,11 @@ def lay_out(suite: Suite, variants: Mapping[str, Variant], seed: int) -> Stage:
 
 
 def estimate_s(stage: Stage, timing: Timing) -> float:
-    """Return how long a stage takes, about, in seconds."""
-    return len(stage.trials) * (TRIAL_OVERHEAD_S + timing.warmup_s + timing.window_s)
+    """Return how long a run of one stage takes, about, in seconds: preparing, calibrating, the trials."""
+    scenarios = {trial.cell.scenario for trial in stage.trials}
+    variants = {trial.cell.variant for trial in stage.trials}
+    trials = len(stage.trials) * (TRIAL_OVERHEAD_S + timing.warmup_s + timing.window_s)
+    return 5 + 3 * len(variants) + 9 * len(scenarios) + trials
 
 
 def _cells(suite: Suite, variants: Mapping[str, Variant], scenario: str, load: Load) -> list[Cell]:

@@ -28,7 +28,7 @@ from harness.ground.errors import EnvironmentUnfit, UsageError
 from harness.ground.histogram import Histogram, read_log
 from harness.ground.model import Placement, Scenario, Stage, Timing, Variant
 from harness.ground.names import suggestion
-from harness.ground.observations import SCHEMA, TrialRecord
+from harness.ground.observations import SCHEMA, Ceiling, TrialRecord
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,6 +60,12 @@ class RunRecord:
     services: Mapping[str, str]
     """Each backing service's version and origin."""
     fingerprint: Mapping[str, object]
+    calibration: tuple[Ceiling, ...] = ()
+    """The generator's ceiling with each scenario, measured before the first trial."""
+
+    def ceiling(self, scenario: str) -> float | None:
+        """Return the most requests/s that the generator reached with a scenario; None if not measured."""
+        return next((one.requests_per_s for one in self.calibration if one.scenario == scenario), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,13 +25,13 @@ def slow(times_in_window: float, **changes: int) -> TrialRecord:
 
 def found(record: TrialRecord, code: str, severity: str) -> list[Finding]:
     """Return the findings of a code and severity."""
-    findings = validity.trial_findings(record, replace(PLACEMENT, overlap=False))
+    findings = validity.trial_findings(record, replace(PLACEMENT, overlap=False), 1e6)
     return [one for one in findings if one.code == code and one.severity == severity]
 
 
 def test_a_good_trial_has_no_finding() -> None:
     """A trial that keeps every rule has no finding at all."""
-    assert validity.trial_findings(trial_record(), replace(PLACEMENT, overlap=False)) == ()
+    assert validity.trial_findings(trial_record(), replace(PLACEMENT, overlap=False), 1e6) == ()
 
 
 BROKEN: dict[str, tuple[str, TrialRecord, float | None]] = {
@@ -79,7 +79,7 @@ KEPT: dict[str, TrialRecord] = {
 @pytest.mark.parametrize("case", KEPT)
 def test_a_kept_rule_is_silent(case: str) -> None:
     """Just within its bound no rule says anything."""
-    assert validity.trial_findings(KEPT[case], replace(PLACEMENT, overlap=False)) == ()
+    assert validity.trial_findings(KEPT[case], replace(PLACEMENT, overlap=False), 1e6) == ()
 
 
 UNCHECKED: dict[str, TrialRecord] = {
@@ -105,13 +105,13 @@ def test_what_could_not_be_checked_is_told(case: str) -> None:
 def test_a_trial_without_a_window_says_why() -> None:
     """The reason stands in the finding, and the rules about load are not asked."""
     record = replace(trial_record(), failure="it did not start", phases=None, load=None, watch=())
-    (finding,) = validity.trial_findings(record, replace(PLACEMENT, overlap=False))
+    (finding,) = validity.trial_findings(record, replace(PLACEMENT, overlap=False), 1e6)
     assert finding.remedy.startswith("it did not start: ")
 
 
 def test_overlap_is_a_note() -> None:
     """A shared CPU is told and leaves the trial valid."""
-    (finding,) = validity.trial_findings(trial_record(), PLACEMENT)
+    (finding,) = validity.trial_findings(trial_record(), PLACEMENT, 1e6)
     assert (finding.code, finding.severity) == ("overlap", "note")
 
 
