@@ -152,7 +152,13 @@ def test_every_rule_is_in_the_table_once() -> None:
     assert len({rule.code for rule in RULES}) == len(RULES)
     assert all(rule.rule and rule.threshold and rule.remedy for rule in RULES)
     tested = {case.partition(",")[0] for case in BROKEN}
-    assert {rule.code for rule in RULES} - tested == {"few-blocks", "aa-differs", "unstable", "overlap"}
+    assert {rule.code for rule in RULES} - tested == {
+        "few-blocks",
+        "aa-differs",
+        "unstable",
+        "overlap",
+        "generator-ceiling",
+    }
 
 
 def test_watch_windows_count_where_they_mostly_lie() -> None:
@@ -160,3 +166,22 @@ def test_watch_windows_count_where_they_mostly_lie() -> None:
     record = replace(trial_record(), watch=tuple(watch(at_s=at) for at in (-2.6, -2.4, 5.4, 5.6)))
     kept = validity.watch_in_window(record)
     assert [one.start_ns - synthetic.START_NS for one in kept] == [-2_400_000_000, 5_400_000_000]
+
+
+@pytest.mark.parametrize(("ceiling", "broken"), [(2.0, False), (1.99, True)])
+def test_a_generator_near_its_ceiling_is_told(ceiling: float, broken: bool) -> None:
+    """A trial's rate must be at most half of what the generator reaches against a null SUT."""
+    record = trial_record()
+    assert record.load is not None
+    assert record.phases is not None
+    window_s = (record.phases.window_end_ns - record.phases.window_start_ns) / 1e9
+    found = validity.generator_ceiling(record, ceiling * record.load.requests / window_s)
+    assert (found is not None) is broken
+
+
+def test_without_a_calibration_the_ceiling_is_not_checked() -> None:
+    """A run whose generator was not calibrated says so, rather than that all is well."""
+    found = validity.generator_ceiling(trial_record(), None)
+    assert found is not None
+    assert found.severity == "note"
+    assert found.remedy.startswith("not checked")
