@@ -1,97 +1,85 @@
-"""One user's connection: sends a request, waits on the pump, checks and records the answer.
+"""One user's HTTP client: sends a request, waits on the pump, checks and records the answer.
 
 Nothing is ever sent twice. A lost connection is one counted error; the next request opens, and
-counts, a new connection.
+counts, a new connection. Redirects are answers like others, cookies are not kept, and a compressed body
+is left as it is. Each error is of one of `KINDS`.
 """
 
 from __future__ import annotations
 
-import json as json_codec
-import socket
+import ssl
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
-from urllib.parse import urlsplit
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TypedDict, Unpack
 
 import gevent
-import gevent.monkey
 
-from harness.ground.errors import UsageError
-from harness.loadgen.http import ProtocolError, Response, build_request, parse
-from harness.loadgen.pump import Pump
+from harness.loadgen.connection import Connection, TlsConnection, Unreachable
+from harness.loadgen.expect import Expect, Expected, expect_json, expectation
+from harness.loadgen.http import ConnectionEnded, ProtocolError, Reading, Response, read_whole
+from harness.loadgen.pump import READABLE, Pump
 from harness.loadgen.recorder import Recorder
+from harness.loadgen.request import asks_to_close, build_request, plain_request
+from harness.loadgen.target import target_of
 
-_socket: Any = gevent.monkey.get_original("socket", "socket")
-_now_ns = time.monotonic_ns
-_CHUNK = 262_144
-_AFTER_REFUSAL_S = 0.1
-"""A pause after a connection that failed, so that a dead SUT is not hammered."""
-_REMEMBERED = 4096
+__all__ = ["KINDS", "OK", "Client", "Expect", "Options", "Response", "expect_json"]
 
-
-class Expect:
-    """What an answer has to be: a status, and a check that returns a complaint or None.
-
-    An answer whose bytes passed the check before passes it again without being read twice, so that
-    checking every body costs a look-up. A check must therefore depend on the response alone.
-    """
-
-    def __init__(self, status: int = 200, check: Callable[[Response], str | None] | None = None) -> None:
-        self.status = status
-        self._check = check
-        self._passed: set[bytes] = set()
-
-    def complaint(self, response: Response) -> tuple[str, str] | None:
-        """Return the kind of error and its words, None where all is as it has to be."""
-        if response.status != self.status:
-            return "status", f"{response.status} where {self.status} was due: {response.text[:200]}"
-        if self._check is None or response.body in self._passed:
-            return None
-        try:
-            words = self._check(response)
-        except (ValueError, KeyError, TypeError, IndexError) as error:
-            words = f"{type(error).__name__}: {error}"
-        if words is not None:
-            return "body", words
-        if len(self._passed) < _REMEMBERED:
-            self._passed.add(response.body)
-        return None
-
-
-def expect_json(value: object, status: int = 200) -> Expect:
-    """Return an Expect of exactly this JSON value."""
-
-    def check(response: Response) -> str | None:
-        found = response.json()
-        return None if found == value else f"{found!r:.200} where {value!r:.200} was due"
-
-    return Expect(status, check)
-
+KINDS = MappingProxyType(
+    {
+        "status": "a whole answer with another status than was due; the connection stays",
+        "body": "a whole answer that did not pass its check; the connection stays",
+        "timeout": "no whole answer within the time-out; the connection is closed",
+        "refused": "no connection came about: refused, unreachable, no descriptor or port left",
+        "reset": "the other side, or the network, broke the connection",
+        "closed": "the other side ended the connection before its answer was whole, or between requests",
+        "protocol": "what came is no HTTP/1.1 response, or nobody asked for it; the connection is closed",
+        "tls": "the handshake failed, the certificate is not trusted, or TLS was broken off",
+    }
+)
+"""The kinds of errors. Except for `status` and `body`, the next request opens a new connection."""
 
 OK = Expect()
+_now_ns = time.monotonic_ns
+_AFTER_FAILURE_S = 0.1
+"""A pause after a connection that did not come about, so that a dead SUT is not hammered."""
+
+
+class Options(TypedDict, total=False):
+    """What a request may be given."""
+
+    json: object
+    """Sent as JSON with its content type; None means no body."""
+    data: bytes | str
+    headers: Mapping[str, str]
+    name: str
+    """What the request is counted as; by default the method and the path."""
+    expect: Expected
+    """By default the status 200."""
+    timeout: float
+    """In seconds, connecting included; by default the user's."""
 
 
 class Client:
-    """HTTP/1.1 to one host over one connection. Not for more than one greenlet."""
+    """HTTP/1.1 to one server over one connection at a time. Not for more than one greenlet."""
 
-    def __init__(self, base_url: str, pump: Pump, recorder: Recorder, user: int, timeout_s: float) -> None:
-        """Open nothing yet; raises UsageError where `base_url` is not `http://host[:port]`."""
-        parts = urlsplit(base_url)
-        if parts.scheme != "http" or not parts.hostname:
-            raise UsageError(f"{base_url!r} is no http:// address", where="--host")
-        self._address = (parts.hostname, parts.port or 80)
-        self._family = socket.AF_INET6 if ":" in parts.hostname else socket.AF_INET
-        self._host = parts.netloc
+    def __init__(
+        self,
+        base_url: str | None,
+        pump: Pump,
+        recorder: Recorder,
+        user: int,
+        timeout_s: float,
+        ca_file: str | None = None,
+    ) -> None:
+        """Open nothing yet; see `target_of` for `base_url`, `ca_file` and the UsageError."""
+        self._target = target_of(base_url, ca_file)
         self._pump = pump
         self._recorder = recorder
         self._user = user
+        self._timeout_s = timeout_s
         self._timeout_ns = int(timeout_s * 1e9)
-        self._socket: Any = None
-        self._descriptor = -1
-        self._built: dict[tuple[str, str], bytes] = {}
-        self.deadline_ns = 0
-        self.greenlet: Any = None
-        self.timed_out = False
+        self._connection: Connection | None = None
         self.sent_ns: int | None = None
         """When the request in flight was sent; None where none is."""
         self.intended_ns: int | None = None
@@ -99,27 +87,27 @@ class Client:
         self.was_idle = False
         """Whether the user waited for that moment, rather than still for an answer."""
 
-    def get(self, path: str, **options: Any) -> Response | None:
+    def get(self, path: str, **options: Unpack[Options]) -> Response | None:
         """GET; see `request`."""
         return self.request("GET", path, **options)
 
-    def head(self, path: str, **options: Any) -> Response | None:
+    def head(self, path: str, **options: Unpack[Options]) -> Response | None:
         """HEAD; see `request`."""
         return self.request("HEAD", path, **options)
 
-    def post(self, path: str, **options: Any) -> Response | None:
+    def post(self, path: str, **options: Unpack[Options]) -> Response | None:
         """POST; see `request`."""
         return self.request("POST", path, **options)
 
-    def put(self, path: str, **options: Any) -> Response | None:
+    def put(self, path: str, **options: Unpack[Options]) -> Response | None:
         """PUT; see `request`."""
         return self.request("PUT", path, **options)
 
-    def patch(self, path: str, **options: Any) -> Response | None:
+    def patch(self, path: str, **options: Unpack[Options]) -> Response | None:
         """PATCH; see `request`."""
         return self.request("PATCH", path, **options)
 
-    def delete(self, path: str, **options: Any) -> Response | None:
+    def delete(self, path: str, **options: Unpack[Options]) -> Response | None:
         """DELETE; see `request`."""
         return self.request("DELETE", path, **options)
 
@@ -129,144 +117,166 @@ class Client:
         path: str,
         *,
         json: object = None,
-        data: bytes | None = None,
+        data: bytes | str | None = None,
         headers: Mapping[str, str] | None = None,
         name: str | None = None,
-        expect: Expect = OK,
+        expect: Expected = OK,
+        timeout: float | None = None,
     ) -> Response | None:
         """Send one request, check and count its answer under `name` (else `METHOD path`), return it.
 
-        None where no answer came; that is counted too, so a scenario may ignore it. The time counts
-        from just before the first byte is sent (a reconnect included) to the last byte's arrival.
+        None where no whole answer came; that is counted too, so a scenario may ignore it. The time
+        counts from just before the first byte is sent (a reconnect included) to the last byte's arrival.
+        Raises TypeError and ValueError for arguments that make no request; then nothing was sent.
         """
-        payload = self._payload(method, path, json, data, headers)
-        self._recorder.sent += 1
-        sent_ns = self.sent_ns = _now_ns()
-        intended_ns = sent_ns
-        if self.intended_ns is not None:
-            intended_ns, self.intended_ns = self.intended_ns, None
-            if self.was_idle:
-                self._recorder.sent_when_idle(intended_ns, sent_ns)
-        self.deadline_ns = sent_ns + self._timeout_ns
+        target = self._target
+        full = target.prefix + path if target.prefix and isinstance(path, str) else path
+        if json is None and data is None and headers is None and type(path) is str:
+            payload = plain_request(method, target.host, full)
+        else:
+            payload = build_request(method, target.host, full, headers, data, json)
+        due = expect if type(expect) is Expect else expectation(expect)
+        timeout_ns = self._timeout_ns if timeout is None else _nanoseconds(timeout)
+        sent_ns, intended_ns = self._begin()
         response: Response | None = None
-        complaint: tuple[str, str] | None
         try:
-            response = self._exchange(payload, method)
+            response = self._exchange(payload, method, sent_ns + timeout_ns)
             ended_ns = _now_ns()
-            complaint = expect.complaint(response)
-        except TimeoutError:
+            if ended_ns - sent_ns > timeout_ns:
+                raise TimeoutError
+            if not response.keep_alive or asks_to_close(headers):
+                self.close()
+            complaint = due.complaint(response)
+        except (OSError, ConnectionEnded, ProtocolError) as error:
             ended_ns = _now_ns()
-            complaint = ("timeout", f"no whole answer within {self._timeout_ns / 1e9:g} s")
-        except ConnectionRefusedError as error:
-            ended_ns = _now_ns()
-            complaint = ("refused", str(error))
-        except OSError as error:
-            ended_ns = _now_ns()
-            complaint = ("reset", str(error))
-        except ProtocolError as error:
-            ended_ns = _now_ns()
-            complaint = ("closed" if str(error) == "closed" else "protocol", str(error))
+            complaint = _told(error, timeout_ns)
+            response = None
+            self.close()
+        except BaseException:  # killed while it waited: the answer must not become the next request's
+            self.give_up(_now_ns())
+            self.close()
+            raise
         self.sent_ns = None
         label = name or f"{method} {path}"
         if complaint is None:
             self._recorder.answered(self._user, label, intended_ns, sent_ns, ended_ns, None)
             return response
         self._recorder.failed(self._user, label, intended_ns, sent_ns, ended_ns, *complaint)
-        if response is None:
-            self.close()
-        if complaint[0] == "refused":
-            gevent.sleep(_AFTER_REFUSAL_S)
+        if complaint[0] in ("refused", "tls"):
+            gevent.sleep(_AFTER_FAILURE_S)
             self._recorder.thought(ended_ns, _now_ns())
         return response
 
     def close(self) -> None:
         """Close the connection where there is one."""
-        if self._socket is not None:
-            self._pump.forget(self._descriptor)
-            self._socket.close()
-            self._socket = None
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
-    def _payload(
-        self, method: str, path: str, json: object, data: bytes | None, headers: Mapping[str, str] | None
-    ) -> bytes:
-        if json is None and data is None and headers is None:
-            built = self._built.get((method, path))
-            if built is None:
-                built = build_request(method, self._host, path, None, None)
-                if len(self._built) < _REMEMBERED:
-                    self._built[method, path] = built
-            return built
-        if json is not None:
-            data = json_codec.dumps(json).encode()
-            headers = {"Content-Type": "application/json", **(headers or {})}
-        return build_request(method, self._host, path, headers, data)
+    def give_up(self, now_ns: int) -> None:
+        """Count the request in flight, if there is one, as never answered; once."""
+        if self.sent_ns is not None:
+            self._recorder.gave_up(self.sent_ns, now_ns)
+            self.sent_ns = None
 
-    def _exchange(self, payload: bytes, method: str) -> Response:
-        if self._socket is not None and self._pump.stirred(self._descriptor):
-            self._refuse_unasked()
-        if self._socket is None:
-            self._connect()
-        self._send(payload)
-        received = b""
-        full = False
-        while True:
-            if not full:  # edge-triggered: only an emptied socket announces what comes next
-                self._wait()
-            chunk, ended = self._receive()
-            full = len(chunk) == _CHUNK
-            received = received + chunk if received else chunk
-            parsed = parse(received, method, ended) if received or ended else None
-            if parsed is None:
-                continue
-            response, used = parsed
-            if used != len(received):
-                raise ProtocolError(f"{len(received) - used} bytes after the answer")
-            if ended or not response.keep_alive:
-                self.close()
-            return response
+    def _begin(self) -> tuple[int, int]:
+        """Return the moments at which the request is sent and at which that was intended."""
+        sent_ns = self.sent_ns = _now_ns()
+        intended_ns, self.intended_ns = self.intended_ns, None
+        if intended_ns is None:
+            return sent_ns, sent_ns
+        if self.was_idle:
+            self._recorder.sent_when_idle(intended_ns, sent_ns)
+        return sent_ns, intended_ns
 
-    def _connect(self) -> None:
-        connection = _socket(self._family, socket.SOCK_STREAM)
-        connection.setblocking(False)
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._socket = connection
-        self._descriptor = connection.fileno()
+    def _exchange(self, payload: bytes, method: str, deadline_ns: int) -> Response:
+        connection = self._connection
+        if connection is None:
+            connection = self._open(deadline_ns)
+        else:
+            connection.deadline_ns = deadline_ns
+            connection.expect_silence()
+        self._recorder.sent += 1
+        if not connection.send(payload):
+            return _send_on(connection, Reading(method))
+        data = connection.receive()
+        response = read_whole(data, method)
+        return _read_on(connection, Reading(method), data) if response is None else response
+
+    def _open(self, deadline_ns: int) -> Connection:
+        kind = Connection if self._target.tls is None else TlsConnection
+        connection = self._connection = kind(self._target, self._pump, deadline_ns)
+        connection.open()
         self._recorder.connections_opened += 1
-        connection.connect_ex(self._address)
-        self._pump.add(self._descriptor)
-        self._wait()
-        error = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if error == 111:
-            raise ConnectionRefusedError(error, f"{self._host} refuses connections")
-        if error:
-            raise OSError(error, f"connecting to {self._host}")
+        return connection
 
-    def _send(self, payload: bytes) -> None:
-        sent = 0
-        while True:
-            try:
-                sent += self._socket.send(payload[sent:] if sent else payload)
-            except BlockingIOError:
-                self._wait()
-            if sent == len(payload):
-                return
 
-    def _receive(self) -> tuple[bytes, bool]:
-        """Return what is there, and whether the other side has ended."""
+def _read_on(connection: Connection, reading: Reading, data: bytes) -> Response:
+    """Read until the answer is whole; `data` came already."""
+    while True:
+        if not data:
+            return _ended(connection, reading)
+        response = reading.feed(data)
+        if response is not None:
+            return response
+        connection.breathe()
+        data = connection.receive()
+
+
+def _ended(connection: Connection, reading: Reading) -> Response:
+    """Return the answer that the connection's end completes."""
+    response = reading.end()
+    connection.check_ending()
+    return response
+
+
+def _send_on(connection: Connection, reading: Reading) -> Response:
+    """Send the rest of a request, and read meanwhile: the answer may come before all is sent.
+
+    Then the rest is not sent and the connection carries nothing else.
+    """
+    while True:
         try:
-            chunk: bytes = self._socket.recv(_CHUNK)
-        except BlockingIOError:
-            return b"", False
-        return chunk, not chunk
+            if connection.flush():
+                return _read_on(connection, reading, connection.receive())
+        except (BrokenPipeError, ConnectionResetError) as broken:
+            return _last_words(connection, reading, broken)
+        while connection.events & READABLE:
+            data = connection.take()
+            if data is None:
+                break
+            response = reading.feed(data) if data else _ended(connection, reading)
+            if response is not None:
+                response.keep_alive = False
+                return response
+            connection.breathe()
+        connection.wait_to_send()
 
-    def _wait(self) -> None:
-        if not self._pump.wait(self._descriptor, self):
-            raise TimeoutError
 
-    def _refuse_unasked(self) -> None:
-        """Raise ProtocolError where the other side sent something, or ended, between two requests."""
-        chunk, ended = self._receive()
-        if chunk:
-            raise ProtocolError(f"{len(chunk)} bytes that nobody asked for")
-        if ended:
-            raise ProtocolError("closed")
+def _last_words(connection: Connection, reading: Reading, broken: OSError) -> Response:
+    """Return the answer that came before the other side closed; raises `broken` where none did."""
+    try:
+        response = _read_on(connection, reading, connection.receive())
+    except (ConnectionResetError, ConnectionEnded):
+        raise broken from None
+    response.keep_alive = False
+    return response
+
+
+def _nanoseconds(seconds: float) -> int:
+    if not isinstance(seconds, (int, float)) or not 0 < seconds < 1e9:
+        raise ValueError(f"timeout is a positive number of seconds, not {seconds!r:.80}")
+    return int(seconds * 1e9)
+
+
+def _told(error: Exception, timeout_ns: int) -> tuple[str, str]:
+    """Return the kind of an error and its words."""
+    if isinstance(error, TimeoutError):
+        return "timeout", f"no whole answer within {timeout_ns / 1e9:g} s"
+    if isinstance(error, Unreachable):
+        return "refused", str(error)
+    if isinstance(error, ssl.SSLError):
+        return "tls", str(error)
+    if isinstance(error, ConnectionEnded):
+        return "closed", f"the other side ended the connection {error}"
+    return ("protocol" if isinstance(error, ProtocolError) else "reset"), str(error)
