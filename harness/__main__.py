@@ -9,9 +9,13 @@ def main() -> None:
     """Run the command line; too old a Python gets a sentence in place of a traceback."""
     if sys.version_info < (3, 11):  # noqa: UP036 - the very case that the sentence is for
         sys.exit("webdyno needs Python 3.11 or newer; this is " + sys.version.split()[0])
-    from harness.cli.main import run_command_line
+    try:
+        from harness.cli.main import run_command_line
 
-    sys.exit(run_command_line())
+        sys.exit(run_command_line())
+    except KeyboardInterrupt:  # while the modules were loaded: nothing had begun
+        sys.stderr.write("webdyno: interrupted\n")
+        sys.exit(130)
 
 
 if __name__ == "__main__":

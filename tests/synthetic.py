@@ -22,7 +22,8 @@ from harness.ground.observations import (
     Usage,
     WatchWindow,
 )
-from harness.records.store import Results, RunRecord, StoredRun, StoredTrial, write, write_parquet
+from harness.records.disk import write
+from harness.records.store import Results, RunRecord, StoredRun, StoredTrial, write_parquet
 
 MIB = 1 << 20
 RUN_ID = "20261124-120000-standard"

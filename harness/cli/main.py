@@ -7,13 +7,15 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from types import FrameType
 
 import click
 
 from harness import __version__
-from harness.cli import console, measuring, reading
+from harness.cli import console
 from harness.ground.errors import Interrupted, UsageError, WebdynoError
+from harness.ground.names import choose
 
 
 def run_command_line(arguments: Sequence[str] | None = None) -> int:
@@ -59,22 +61,38 @@ def _signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+_COMMANDS = {
+    "run": "measuring.run",
+    "resume": "measuring.resume",
+    "list": "reading.list_runs",
+    "show": "reading.show",
+    "report": "reading.report",
+    "serve": "serving.serve",
+    "verify": "serving.verify",
+    "calibrate": "calibrating.see_ceiling",
+    "doctor": "reading.see_doctor",
+    "clean": "reading.clean",
+}
+"""Each command's module in this package and its function there."""
+
+
+class _Commands(click.Group):
+    """Loads a command's module when the command is asked for: some take seconds."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return the names in the order of the help."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command:  # noqa: ARG002 - likewise
+        """Return a command; raises UsageError, naming the nearest one, where there is none."""
+        choose((cmd_name,), _COMMANDS, "command")
+        module, _, function = _COMMANDS[cmd_name].partition(".")
+        command = getattr(import_module(f"harness.cli.{module}"), function)
+        assert isinstance(command, click.Command)
+        return command
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="webdyno")
 def cli() -> None:
     """Compare web frameworks: which is faster here, by how much, and can that number be trusted."""
-
-
-for _command in (
-    measuring.run,
-    measuring.resume,
-    measuring.verify,
-    measuring.serve,
-    measuring.see_ceiling,
-    reading.report,
-    reading.list_runs,
-    reading.show,
-    reading.see_doctor,
-    reading.clean,
-):
-    cli.add_command(_command)

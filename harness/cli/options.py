@@ -28,3 +28,4 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON d
 cpus = click.option("--cpus", type=float, help="The SUT's CPU cap.")
 memory = click.option("--memory", type=Size(), help="The SUT's memory cap, such as 1g.")
 backend = click.option("--backend", type=click.Choice(["auto", "cgroup"]), default="auto", show_default=True)
+yes = click.option("--yes", is_flag=True, help="Run the variants of --apps without asking.")

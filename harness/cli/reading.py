@@ -1,4 +1,7 @@
-"""The commands that start nothing: report, list, show, doctor, clean."""
+"""The commands that start nothing: report, list, show, doctor, clean.
+
+Judgement, tables and pictures are imported where they are needed: they take longer than `list` itself.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +12,11 @@ from pathlib import Path
 import click
 
 from harness.cli import console, options
-from harness.ground.errors import EnvironmentUnfit, GateFailed
-from harness.judgement.judge import judge
-from harness.lifecycle import doctor
+from harness.ground.errors import EnvironmentUnfit, GateFailed, UsageError
 from harness.machine.custody.collector import collect_leftovers
 from harness.machine.custody.guard import lock_path, machine_lock, state_folder
-from harness.output import table_formats, tables
-from harness.output.report.page import write_report
 from harness.records.project import find_project
-from harness.records.store import Results, StoredRun, damaged_files
+from harness.records.store import Results, damaged_files
 from harness.records.summary_json import to_json
 
 
@@ -28,6 +27,10 @@ from harness.records.summary_json import to_json
 @options.results
 def report(name: str, form: str, out: Path | None, results: Path | None) -> None:
     """Rebuild a run's report from what is stored."""
+    from harness.judgement.judge import judge
+    from harness.output import table_formats, tables
+    from harness.output.report.page import write_report
+
     project = find_project(Path.cwd())
     stored = Results(project.results if results is None else results).find(name)
     summary = judge(stored)
@@ -50,14 +53,14 @@ def list_runs(results: Path | None, as_json: bool) -> None:
     """List the runs, the newest last."""
     project = find_project(Path.cwd())
     store = Results(project.results if results is None else results)
-    rows = [_row(store.find(run_id)) for run_id in store.ids()]
+    rows = [_row(store, run_id) for run_id in store.ids()]
     if as_json:
         click.echo(json.dumps(rows))
         return
     for row in rows:
-        console.out.print(
-            f"{row['id']}  {row['state']}, {row['trials']} of {row['planned']} trials", highlight=False
-        )
+        done = "" if row["planned"] is None else f", {row['trials']} of {row['planned']} trials"
+        told = f"; {row['damage']}" if row["damage"] else ""
+        console.out.print(f"{row['id']}  {row['state']}{done}{told}", markup=False, highlight=False)
     if not rows:
         console.out.print("no run yet; try: webdyno run --suite smoke", highlight=False)
 
@@ -68,13 +71,16 @@ def list_runs(results: Path | None, as_json: bool) -> None:
 @options.as_json
 def show(name: str, results: Path | None, as_json: bool) -> None:
     """Show a run's tables and findings, and what is missing from it."""
+    from harness.cli import showing
+    from harness.judgement.judge import judge
+
     project = find_project(Path.cwd())
     stored = Results(project.results if results is None else results).find(name)
     summary = judge(stored)
     if as_json:
         click.echo(to_json(summary), nl=False)
         return
-    console.show_run(stored, summary)
+    showing.show_run(stored, summary)
     if stored.state == "sealed" and (damaged := damaged_files(stored)):
         raise GateFailed(f"changed since it was sealed: {', '.join(damaged)}", where=str(stored.folder))
 
@@ -83,6 +89,8 @@ def show(name: str, results: Path | None, as_json: bool) -> None:
 @options.as_json
 def see_doctor(as_json: bool) -> None:
     """Look whether this machine can measure, with a remedy for each complaint."""
+    from harness.lifecycle import doctor
+
     project = find_project(Path.cwd())
     found = doctor.examine(results=project.results)
     if as_json:
@@ -108,11 +116,18 @@ def clean() -> None:
     console.out.print("nothing of a run is left on this machine", highlight=False)
 
 
-def _row(stored: StoredRun) -> dict[str, object]:
+def _row(store: Results, run_id: str) -> dict[str, object]:
+    """Return a run's line; one that is damaged hides no other."""
+    try:
+        stored = store.find(run_id)
+    except UsageError as error:
+        unknown = dict.fromkeys(("suite", "trials", "planned"))
+        return {"id": run_id, "state": "damaged", **unknown, "damage": f"{error.where}: {error.what}"}
     return {
         "id": stored.id,
-        "suite": stored.suite,
         "state": stored.state,
+        "suite": stored.suite,
         "trials": len(stored.trials),
         "planned": stored.planned,
+        "damage": None,
     }

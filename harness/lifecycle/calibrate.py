@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import replace
-from pathlib import Path
 
 from harness.ground.model import Cell, Load, PlannedTrial, Timing
 from harness.ground.observations import Ceiling
+from harness.lifecycle.bench import Bench
 from harness.lifecycle.steps import Preparing, Tell
-from harness.lifecycle.trial import Bench, measure
+from harness.lifecycle.trial import measure
 
 NULL = "null-uvloop"
 """The variant that answers with canned replies."""
@@ -18,18 +17,19 @@ _TIMING = Timing(warmup_s=1.0, window_s=2.0, drain_s=5.0)
 
 def ceilings(bench: Bench, load: Load, tell: Tell) -> tuple[Ceiling, ...]:
     """Drive the null SUT with each scenario for a moment; empty without one, None where that fails."""
-    if NULL not in bench.variants:
+    if NULL not in bench.job.variants:
         return ()
-    here = replace(bench, timing=_TIMING)
-    return tuple(_ceiling(here, scenario, load, tell) for scenario in bench.scenarios)
+    here = replace(bench, job=replace(bench.job, timing=_TIMING))
+    return tuple(_ceiling(here, scenario, load, tell) for scenario in bench.job.scenarios)
 
 
 def _ceiling(bench: Bench, scenario: str, load: Load, tell: Tell) -> Ceiling:
     tell(Preparing(f"calibrating the generator on {scenario}"))
     closed = Load("closed", load.users)
-    with tempfile.TemporaryDirectory(prefix="webdyno-") as folder:
-        trial = PlannedTrial(0, 0, Cell(NULL, scenario, closed))
-        record = measure(bench, trial, Path(folder), lambda _step: None)
+    scratch = bench.folder / f"calibrate-{scenario}"
+    scratch.mkdir()
+    trial = PlannedTrial(0, 0, Cell(NULL, scenario, closed))
+    record = measure(bench, trial, scratch, lambda _step: None)
     usage = next((usage for usage in record.usage if usage.party == "generator"), None)
     if record.load is None or usage is None or not record.load.requests:
         return Ceiling(scenario, None, None)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import shutil
 import statistics
-import tempfile
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,10 +16,10 @@ from pathlib import Path
 from harness.ground.model import Load, Scenario, Timing
 from harness.ground.observations import Assignment
 from harness.ground.process import Command
+from harness.lifecycle.bench import Bench
 from harness.lifecycle.calibrate import NULL
 from harness.lifecycle.steps import Preparing, Tell
 from harness.lifecycle.sut import Sut, free_port
-from harness.lifecycle.trial import Bench
 from harness.machine.backends.backend import Confinement, Party
 from harness.machine.generator import locust_command
 
@@ -71,14 +70,13 @@ def compare_peers(
         for count in users:
             for generator in there:
                 tell(Preparing(f"round {number} of {rounds}: {generator}, {count} users"))
-                with tempfile.TemporaryDirectory(prefix="webdyno-") as folder:
-                    sut = bench.start(
-                        bench.variants[NULL], None, port=free_port(), log=Path(folder) / "sut.log"
-                    )
-                    try:
-                        yield _reading(bench, sut, generator, count, number, seconds, peers, Path(folder))
-                    finally:
-                        sut.party.stop()
+                folder = bench.folder / f"{number}-{generator}-{count}"
+                folder.mkdir()
+                sut = bench.start(bench.job.variants[NULL], None, port=free_port(), log=folder / "sut.log")
+                try:
+                    yield _reading(bench, sut, generator, count, number, seconds, peers, folder)
+                finally:
+                    sut.party.stop()
 
 
 def _reading(
@@ -86,7 +84,7 @@ def _reading(
 ) -> PeerReading:
     command = _command(bench, sut.base_url, generator, users, seconds, peers, folder)
     party = bench.backend.start(
-        Confinement("generator", command, bench.placement.generator_cpus[:1], None, unprivileged=False)
+        Confinement("generator", command, bench.job.placement.generator_cpus[:1], None, unprivileged=False)
     )
     try:
         bench.clock.sleep(_SETTLE_S)
@@ -120,8 +118,8 @@ def _command(
     log = folder / "generator.log"
     if generator == "webdyno":
         timing = Timing(warmup_s=0.0, window_s=_SETTLE_S + seconds + 5)
-        assignment = Assignment(Load("closed", users), timing, bench.seed, 1, str(folder))
-        return locust_command(bench.scenarios["hello"], base_url, assignment, log)
+        assignment = Assignment(Load("closed", users), timing, bench.job.seed, 1, str(folder))
+        return locust_command(bench.job.scenarios["hello"], base_url, assignment, log)
     total_s = round(_SETTLE_S + seconds + 5)
     url = f"{base_url}/json"
     argv = {

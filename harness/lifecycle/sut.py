@@ -14,7 +14,7 @@ from harness.ground.errors import EnvironmentUnfit, VariantFailed
 from harness.ground.model import Placement, Setting, Variant
 from harness.ground.placeholders import fill
 from harness.ground.process import Command, last_lines
-from harness.machine.backends.backend import Backend, Confinement, Party
+from harness.machine.backends.backend import Backend, Confinement, Look, Party
 from harness.machine.environments import Environment, sut_environment
 from harness.records.manifest import start_command
 
@@ -37,6 +37,16 @@ class Sut:
     """From the start of its first process to its first answer."""
 
 
+class SutDidNotStart(VariantFailed):
+    """A variant's process that ended, or did not answer, before it was ready."""
+
+    def __init__(self, what: str, look: Look | None, *, where: str, remedy: str, log: str) -> None:
+        """Keep what was last seen of it; None where it has never run."""
+        super().__init__(what, where=where, remedy=remedy, log=log)
+        self.exit_status = None if look is None else look.exit
+        self.oom_kills = None if look is None else look.counters.oom_kills
+
+
 def start_sut(
     backend: Backend,
     variant: Variant,
@@ -52,7 +62,7 @@ def start_sut(
 ) -> Sut:
     """Start a variant and wait until `GET /healthz` answers 200.
 
-    Raises VariantFailed, with the end of its log, where it ends or does not answer within a minute.
+    Raises SutDidNotStart, with the end of its log, where it ends or does not answer within a minute.
     """
     caps = placement.caps
     command = Command(
@@ -70,7 +80,9 @@ def start_sut(
     try:
         party = backend.start(Confinement("sut", command, placement.sut_cpus, caps, unprivileged=True))
     except EnvironmentUnfit as error:
-        raise VariantFailed(error.what, where=variant.id, remedy=error.remedy, log=error.log) from error
+        raise SutDidNotStart(
+            error.what, None, where=variant.id, remedy=error.remedy, log=error.log
+        ) from error
     try:
         _await_health(party, variant, port, log, clock)
     except BaseException:
@@ -117,21 +129,29 @@ def _await_health(party: Party, variant: Variant, port: int, log: Path, clock: C
             return
         if status is not None:
             last = f"it answers {status}"
-        ended = party.look().exit
-        if ended is not None:
-            raise VariantFailed(
-                f"ended with status {ended} before it answered GET /healthz",
+        seen = party.look()
+        if seen.exit is not None:
+            raise SutDidNotStart(
+                f"{_how_it_ended(seen)} before it answered GET /healthz",
+                seen,
                 where=variant.id,
                 remedy=f"its start command is in {variant.folder}/variant.toml",
                 log=last_lines(log),
             )
         clock.sleep(_POLL_S)
-    raise VariantFailed(
+    raise SutDidNotStart(
         f"did not answer GET /healthz on port {port} within {_HEALTHY_WITHIN_S:g} s ({last})",
+        party.look(),
         where=variant.id,
         remedy="it must listen on {host}:{port} and answer 200 once it is ready",
         log=last_lines(log),
     )
+
+
+def _how_it_ended(seen: Look) -> str:
+    if seen.counters.oom_kills:
+        return "was killed by the kernel at its memory cap (raise it with --memory)"
+    return f"ended with status {seen.exit}"
 
 
 def _status(port: int) -> int | None:

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
-from harness.ground.clock import Clock
-from harness.ground.errors import EnvironmentUnfit, VariantFailed
-from harness.ground.model import Placement, PlannedTrial, Scenario, Timing, Variant
+from harness.ground.errors import EnvironmentUnfit
+from harness.ground.model import PlannedTrial
 from harness.ground.observations import SCHEMA, GeneratorRecord, SamplerRecord, TrialRecord
+from harness.lifecycle.bench import Bench
 from harness.lifecycle.steps import Second, Tell
-from harness.lifecycle.sut import Sut, free_port, start_sut
-from harness.machine.backends.backend import Backend, Party
-from harness.machine.environments import Environment
+from harness.lifecycle.sut import Sut, SutDidNotStart, free_port
+from harness.machine.backends.backend import Party
 from harness.machine.generator import Generator
 from harness.machine.sampling import Sampler, resident_bytes
-from harness.machine.services.catalogue import Service
 from harness.records.store import write_parquet
 
 _SETTLE_S = 0.3
@@ -27,39 +23,6 @@ _SETTLE_S = 0.3
 _TURN_S = 0.05
 _STARTING_S = 30.0
 """How long Locust may take to start, beside the phases' own bounds."""
-
-
-@dataclass(frozen=True, slots=True)
-class Bench:
-    """Everything that the trials of a run share."""
-
-    run: str
-    backend: Backend
-    placement: Placement
-    timing: Timing
-    seed: int
-    variants: Mapping[str, Variant]
-    scenarios: Mapping[str, Scenario]
-    environments: Mapping[str, Environment]
-    """By variant."""
-    services: tuple[Service, ...]
-    apps_root: Path
-    clock: Clock
-
-    def start(self, variant: Variant, trial: PlannedTrial | None, *, port: int, log: Path) -> Sut:
-        """Start a variant under this run's caps; see `sut.start_sut`."""
-        return start_sut(
-            self.backend,
-            variant,
-            self.environments[variant.id],
-            placement=self.placement,
-            settings=trial.cell.settings if trial else {},
-            services={k: v for service in self.services for k, v in service.variables.items()},
-            apps_root=self.apps_root,
-            port=port,
-            log=log,
-            clock=self.clock,
-        )
 
 
 class _Spoiled(Exception):
@@ -71,11 +34,11 @@ def measure(bench: Bench, trial: PlannedTrial, scratch: Path, tell: Tell) -> Tri
 
     A trial that fails is a record too, with its reason; nothing is raised for it.
     """
-    variant = bench.variants[trial.cell.variant]
+    variant = bench.job.variants[trial.cell.variant]
     environment = bench.environments[variant.id]
     blank = TrialRecord(
         schema=SCHEMA,
-        run=bench.run,
+        run=bench.job.run,
         number=trial.number,
         block=trial.block,
         cell=trial.cell,
@@ -96,8 +59,13 @@ def measure(bench: Bench, trial: PlannedTrial, scratch: Path, tell: Tell) -> Tri
     )
     try:
         sut = bench.start(variant, trial, port=free_port(), log=scratch / "sut.log")
-    except VariantFailed as error:
-        return replace(blank, failure=f"the SUT did not start: {error.what}")
+    except SutDidNotStart as error:
+        return replace(
+            blank,
+            failure=f"the SUT did not start: {error.what}",
+            sut_exit=error.exit_status,
+            oom_kills=error.oom_kills,
+        )
     try:
         bench.clock.sleep(_SETTLE_S)
         ready = replace(
@@ -118,12 +86,12 @@ def _drive(
     spool.mkdir()
     generator = Generator(
         bench.backend,
-        bench.scenarios[trial.cell.scenario],
+        bench.job.scenarios[trial.cell.scenario],
         trial.cell.load,
-        bench.timing,
+        bench.job.timing,
         base_url=sut.base_url,
-        cpus=bench.placement.generator_cpus,
-        seed=bench.seed * 1_000_003 + trial.block,  # the same users in all cells of a block
+        cpus=bench.job.placement.generator_cpus,
+        seed=bench.job.seed * 1_000_003 + trial.block,  # the same users in all cells of a block
         folder=spool,
         log=scratch / "generator.log",
     )
@@ -163,7 +131,7 @@ def _follow(bench: Bench, generator: Generator, sut: Party, sampler: Sampler, te
 
     Raises _Spoiled where the SUT or the generator ends, or takes longer than the phases allow.
     """
-    clock, timing = bench.clock, bench.timing
+    clock, timing = bench.clock, bench.job.timing
     allowed_s = _STARTING_S + timing.barrier_s + timing.warmup_s + timing.window_s + timing.drain_s
     limit_ns = clock.now_ns() + int(allowed_s * 1e9)
     look_ns = 0
@@ -185,15 +153,16 @@ def _follow(bench: Bench, generator: Generator, sut: Party, sampler: Sampler, te
         due_ns = sampler.due_ns
         now_ns = clock.now_ns()
         clock.sleep(_TURN_S if due_ns is None else min(_TURN_S, (due_ns - now_ns) / 1e9))
-    raise _Spoiled(f"the generator was not done within {allowed_s:g} s: {generator.why()}")
+    raise _Spoiled(f"the generator was not done within {allowed_s:g} s\n{generator.why()}")
 
 
 def _check_alive(generator: Generator, sut: Party) -> None:
     look = sut.look()
     if look.exit is not None:
         raise _Spoiled(f"the SUT ended with status {look.exit} under load")
-    if generator.has_ended() and not any(told.event == "done" for told in generator.listen()):
-        raise _Spoiled(f"the generator ended before its work was done: {generator.why()}")
+    ended = generator.party.look().exit
+    if ended is not None and not any(told.event == "done" for told in generator.listen()):
+        raise _Spoiled(f"the generator ended with status {ended} before its work was done\n{generator.why()}")
 
 
 def _second(facts: Mapping[str, Any], sampler: Sampler) -> Second:
@@ -212,6 +181,8 @@ def _second(facts: Mapping[str, Any], sampler: Sampler) -> Second:
 
 
 def _write_samples(path: Path, sampler: Sampler) -> None:
+    import pandas as pd  # late: a run that ends early needs no table
+
     if sampler.samples:
         write_parquet(path, pd.DataFrame([asdict(sample) for sample in sampler.samples]))
 

@@ -7,8 +7,8 @@ import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
 from pydantic import TypeAdapter
 
 import harness
@@ -17,6 +17,9 @@ from harness.ground.model import Load, Scenario, Timing
 from harness.ground.observations import Assignment, GeneratorRecord
 from harness.ground.process import Command, last_lines
 from harness.machine.backends.backend import Backend, Confinement, Party
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 ASSIGNMENT = "WEBDYNO_ASSIGNMENT"
 _PACKAGE_PARENT = Path(harness.__file__).resolve().parent.parent
@@ -111,6 +114,8 @@ class Generator:
 
     def series(self) -> pd.DataFrame:
         """Return the per-second series that it wrote."""
+        import pandas as pd  # late: a run that ends early needs no table
+
         return pd.read_json(self._folder / "series.jsonl", lines=True)
 
     def stop(self) -> None:

@@ -11,9 +11,7 @@ therefore absent, incomplete, or sealed; whatever is there is whole.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping
@@ -29,11 +27,15 @@ from harness.ground.histogram import Histogram, read_log
 from harness.ground.model import Placement, Scenario, Stage, Timing, Variant
 from harness.ground.names import suggestion
 from harness.ground.observations import SCHEMA, Ceiling, TrialRecord
+from harness.ground.units import format_size
+from harness.records.disk import checksum, sync, write, writing
 
 if TYPE_CHECKING:
     import pandas as pd
 
 RUN_ID = re.compile(r"[0-9]{8}-[0-9]{6}-[a-z0-9][a-z0-9-]{0,40}")
+ROOM = 64 << 20
+"""Bytes that must be free before a trial begins; one takes a few hundred thousand, its logs included."""
 State = Literal["sealed", "incomplete"]
 _Record = TypeVar("_Record")
 
@@ -171,17 +173,36 @@ class Results:
         taken = (f"{base}-{n}" for n in range(2, 1000))
         return next(i for i in (base, *taken) if not (self.folder / i).exists())
 
+    def insist_on_room(self) -> None:
+        """Raise EnvironmentUnfit where the folder can't be written, or another trial would not fit in."""
+        probe = self.folder / ".probe"
+        with writing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            probe.touch()
+            probe.unlink()
+            free = shutil.disk_usage(self.folder).free
+        if free < ROOM:
+            raise EnvironmentUnfit(
+                f"{format_size(free)} are free, {format_size(ROOM)} are needed for the next trial",
+                where=str(self.folder),
+                remedy="make room there, or choose another folder with --results",
+            )
+
     def begin(self, record: RunRecord) -> None:
         """Write `run.json`; raises EnvironmentUnfit where the disk does not take it."""
         folder = self.folder / record.id
-        with _writing(folder):
+        with writing(folder):
             (folder / "trials").mkdir(parents=True)
             write(folder / "run.json", _dump(RunRecord, record))
 
     def scratch(self, run_id: str) -> Path:
-        """Return an empty folder inside the run for a trial that is going on."""
+        """Return an empty folder inside the run for a trial that is going on.
+
+        Raises EnvironmentUnfit where there is no room for a trial.
+        """
+        self.insist_on_room()
         folder = self.folder / run_id / ".trial"
-        with _writing(folder):
+        with writing(folder):
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
         return folder
@@ -192,30 +213,31 @@ class Results:
         Raises EnvironmentUnfit where the disk does not take it.
         """
         final = scratch.parent / "trials" / f"{record.number:03d}"
-        with _writing(final):
+        with writing(final):
             write(scratch / "trial.json", _dump(TrialRecord, record))
             for path in scratch.iterdir():
-                _sync(path)
-            _sync(scratch)
+                sync(path)
+            sync(scratch)
             scratch.rename(final)
-            _sync(final.parent)
+            sync(final.parent)
         return StoredTrial(record, final)
 
     def seal(self, run_id: str, files: Mapping[str, str]) -> None:
         """Write the derived files, then the manifest, after which the run never changes."""
         folder = self.folder / run_id
-        with _writing(folder):
+        with writing(folder):
             shutil.rmtree(folder / ".trial", ignore_errors=True)
             for name, text in files.items():
                 write(folder / name, text.encode())
-            sums = {str(p.relative_to(folder)): _checksum(p) for p in sorted(_files(folder))}
+            sums = {str(p.relative_to(folder)): checksum(p) for p in sorted(_files(folder))}
             write(folder / "manifest.json", (json.dumps({"sha256": sums}, indent=1) + "\n").encode())
 
     def ids(self) -> tuple[str, ...]:
         """Return the ids of all runs, the newest last."""
         if not self.folder.is_dir():
             return ()
-        return tuple(sorted(p.name for p in self.folder.iterdir() if (p / "run.json").is_file()))
+        found = (p.name for p in self.folder.iterdir() if RUN_ID.fullmatch(p.name))
+        return tuple(sorted(name for name in found if (self.folder / name / "run.json").is_file()))
 
     def find(self, name: str) -> StoredRun:
         """Return a run by its id, its folder, or `latest`; raises UsageError where there is none."""
@@ -224,7 +246,7 @@ class Results:
             if not ids:
                 raise UsageError("there is no run yet", where=str(self.folder), remedy="try: webdyno run")
             name = ids[-1]
-        folder = Path(name) if "/" in name else self.folder / name
+        folder = Path(name).resolve() if "/" in name else self.folder / name
         if not RUN_ID.fullmatch(folder.name) or not (folder / "run.json").is_file():
             raise UsageError(
                 f"there is no run {name!r}", where=str(self.folder), remedy=suggestion(name, ids)
@@ -233,41 +255,50 @@ class Results:
 
 
 def read_run(folder: Path) -> StoredRun:
-    """Read a run's folder; raises UsageError for a file that is damaged or of another schema."""
-    record = _load(RunRecord, folder / "run.json")
+    """Read a run's folder; raises UsageError for a file that is damaged, moved, or of another schema."""
+    record = _load(RunRecord, folder / "run.json", "restore it from a copy, or remove the whole folder")
     if record.schema != SCHEMA:
-        raise UsageError(f"schema {record.schema} where {SCHEMA} was due", where=str(folder / "run.json"))
+        raise UsageError(
+            f"schema {record.schema} where {SCHEMA} was due",
+            where=str(folder / "run.json"),
+            remedy="use the version of webdyno that made it",
+        )
+    if record.id != folder.name:
+        raise _damaged(folder / "run.json", f"is of the run {record.id!r}", "name the folder so again")
     trials = tuple(
-        StoredTrial(_load(TrialRecord, path), path.parent)
-        for path in sorted((folder / "trials").glob("[0-9][0-9][0-9]*/trial.json"))
+        _read_trial(record, path) for path in sorted((folder / "trials").glob("[0-9][0-9][0-9]*/trial.json"))
     )
     return StoredRun(
         folder, record, trials, "sealed" if (folder / "manifest.json").is_file() else "incomplete"
     )
 
 
+def _read_trial(run: RunRecord, path: Path) -> StoredTrial:
+    remedy = f"restore it from a copy, or remove {path.parent}; webdyno resume {run.id} repeats that trial"
+    record = _load(TrialRecord, path, remedy)
+    if (record.run, f"{record.number:03d}") != (run.id, path.parent.name):
+        raise _damaged(path, f"is of trial {record.number} of the run {record.run!r}", remedy)
+    return StoredTrial(record, path.parent)
+
+
 def damaged_files(run: StoredRun) -> tuple[str, ...]:
-    """Return the files of a sealed run that are missing or differ from the manifest."""
-    sums = json.loads((run.folder / "manifest.json").read_text())["sha256"]
+    """Return the files of a sealed run that are missing or differ from the manifest.
+
+    Raises UsageError where the manifest itself is damaged.
+    """
+    manifest = run.folder / "manifest.json"
+    try:
+        sums = dict(json.loads(manifest.read_text())["sha256"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _damaged(manifest, "can't be read", "restore it from a copy") from error
     inside = run.folder.resolve()
     return tuple(
         name
         for name, due in sums.items()
         if not (path := (run.folder / name).resolve()).is_relative_to(inside)
         or not path.is_file()
-        or _checksum(path) != due
+        or checksum(path) != due
     )
-
-
-def write(path: Path, data: bytes) -> None:
-    """Write a file aside, flush it to the disk, and rename it into place."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    with open(aside, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.rename(path)
-    _sync(path.parent)
 
 
 def write_parquet(path: Path, table: pd.DataFrame) -> None:
@@ -285,42 +316,20 @@ def _dump(kind: type[_Record], record: _Record) -> bytes:
     return TypeAdapter(kind).dump_json(record, indent=1) + b"\n"
 
 
-def _load(kind: type[_Record], path: Path) -> _Record:
+def _load(kind: type[_Record], path: Path, remedy: str) -> _Record:
     try:
         return TypeAdapter(kind).validate_json(path.read_bytes())
-    except (OSError, ValidationError) as error:
-        raise UsageError(f"can't be read: {error}", where=str(path)) from error
+    except OSError as error:
+        raise _damaged(path, f"can't be read: {error.strerror}", remedy) from error
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        at = "".join(f"{part}: " for part in [".".join(map(str, first["loc"]))] if part)
+        raise _damaged(path, f"is damaged: {at}{first['msg']}", remedy) from error
+
+
+def _damaged(path: Path, what: str, remedy: str) -> UsageError:
+    return UsageError(what, where=str(path), remedy=remedy)
 
 
 def _files(folder: Path) -> Iterator[Path]:
     return (path for path in folder.rglob("*") if path.is_file() and path.name != "manifest.json")
-
-
-def _checksum(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-class _writing:  # noqa: N801 - reads as a verb: with _writing(folder)
-    """Turns a disk's refusal into the user's message."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, OSError):
-            raise EnvironmentUnfit(
-                f"can't be written: {error.strerror}",
-                where=str(self._path),
-                remedy="make room, or choose another folder with --results; then: webdyno resume",
-            ) from error

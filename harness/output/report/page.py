@@ -14,7 +14,8 @@ from harness.output import plots, table_formats, tables, wording
 from harness.output.report import facts, trust
 from harness.output.report.answers import RATE, answer, headline
 from harness.output.standings import Group, groups, ranks_of
-from harness.records.store import StoredRun, write
+from harness.records.disk import write
+from harness.records.store import StoredRun
 from harness.records.summary import Summary
 from harness.records.summary_json import to_json
 

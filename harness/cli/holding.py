@@ -1,0 +1,83 @@
+"""What every command that starts variants does first: ask, place, hold the machine, set up."""
+
+from __future__ import annotations
+
+import shlex
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from harness.cli import console
+from harness.ground.clock import SystemClock
+from harness.ground.errors import EnvironmentUnfit, UsageError
+from harness.ground.model import Placement, Variant
+from harness.lifecycle.bench import Bench, Job, set_up
+from harness.lifecycle.calibrate import NULL
+from harness.lifecycle.steps import Tell
+from harness.machine.backends.launch import descriptor_limit
+from harness.machine.custody.guard import guard
+from harness.machine.custody.journal import Folder
+from harness.machine.placement import memory_here, place, usable_cpus
+from harness.records.project import Project
+
+_SPARE_DESCRIPTORS = 256
+"""What a generator has open besides its users' sockets."""
+
+
+def ask_once(project: Project, variants: Mapping[str, Variant], *, yes: bool) -> None:
+    """Show the commands of variants from outside the project, and ask once; raises UsageError for a no."""
+    inside = project.apps.resolve()
+    foreign = [variant for variant in variants.values() if not Path(variant.folder).is_relative_to(inside)]
+    if not foreign or yes:
+        return
+    for variant in foreign:
+        console.complaints.print(f"{variant.id} ({variant.folder}) will run:", markup=False, highlight=False)
+        for command in (variant.setup, variant.start):
+            if command:
+                console.complaints.print(f"    {shlex.join(command)}", markup=False, highlight=False)
+    try:
+        trusted = click.confirm("Is this code that you trust on this machine?", err=True)
+    except click.Abort:  # nobody is there to answer
+        trusted = False
+    if not trusted:
+        raise UsageError("not run", remedy="--yes runs them without asking")
+
+
+def null_of(variants: Mapping[str, Variant]) -> dict[str, Variant]:
+    """Return the null SUT by its id; empty where there is none."""
+    return {NULL: variants[NULL]} if NULL in variants else {}
+
+
+def insist_on_descriptors(users: int) -> None:
+    """Raise EnvironmentUnfit where a generator could not have that many users' connections."""
+    limit, needed = descriptor_limit(), users + _SPARE_DESCRIPTORS
+    if limit < needed:
+        raise EnvironmentUnfit(
+            f"{limit} open files are allowed; {users} users need {needed}",
+            remedy=f"ulimit -n {needed}, or fewer --users",
+        )
+
+
+def placement_here(cpus: float | None, memory: int | None) -> Placement:
+    """Return who runs where on this machine; raises UsageError for a wish that can't be met."""
+    return place(usable_cpus(), cpus_wanted=cpus, memory_wanted=memory, memory_bytes=memory_here())
+
+
+@contextmanager
+def hold(project: Project, job: Job, tell: Tell) -> Iterator[Bench]:
+    """Hold the machine, set it up for a job, and leave nothing behind.
+
+    Raises EnvironmentUnfit where another run is going on, or this machine can't do the job.
+    """
+    with guard(job.run) as journal:
+        # With a name of our own, so that it can be journalled before it is made.
+        folder = Path(tempfile.gettempdir(), f"webdyno-{job.run}-{SystemClock().now_ns()}")
+        journal.note(Folder(str(folder)))
+        folder.mkdir(mode=0o700)
+        with set_up(
+            job, journal, apps_root=project.apps, folder=folder, clock=SystemClock(), tell=tell
+        ) as bench:
+            yield bench

@@ -1,0 +1,101 @@
+"""The commands that start variants and measure nothing: verify, serve."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from harness.cli import console, options, showing
+from harness.cli.holding import ask_once, hold, placement_here
+from harness.ground import process
+from harness.ground.clock import SystemClock
+from harness.ground.errors import EnvironmentUnfit, GateFailed, Interrupted, VariantFailed
+from harness.ground.model import NO_FRAMEWORK, Placement, Timing, Variant
+from harness.ground.names import choose
+from harness.ground.units import format_size
+from harness.lifecycle import runner
+from harness.lifecycle.bench import Bench, Job
+from harness.lifecycle.sut import is_free
+from harness.lifecycle.verify import failures
+from harness.output.progress import Progress
+from harness.records.project import Project, find_project
+
+
+@click.command()
+@click.argument("names", nargs=-1, metavar="[VARIANT]...")
+@options.apps
+@options.yes
+@options.as_json
+def verify(names: tuple[str, ...], apps: tuple[Path, ...], yes: bool, as_json: bool) -> None:
+    """Hold variants to the contract; all of them where none is named."""
+    project = find_project(Path.cwd())
+    variants = project.variants(apps)
+    kept = [name for name, variant in variants.items() if variant.framework != NO_FRAMEWORK]
+    chosen = {name: variants[name] for name in choose(names or kept, kept, "variant with a contract")}
+    ask_once(project, chosen, yes=yes)
+    job = _job(project, "verify", chosen, placement_here(None, None))
+    out = console.complaints if as_json else console.out
+    with Progress(out) as progress, hold(project, job, progress.tell) as bench:
+        results = runner.check_contract(bench, project.apps / "contract", progress.tell)
+    if as_json:
+        click.echo(json.dumps({name: [asdict(case) for case in cases] for name, cases in results.items()}))
+    else:
+        showing.show_cases(results)
+    broken = [name for name, cases in results.items() if failures(cases)]
+    if broken:
+        raise GateFailed(f"does not keep the contract: {', '.join(broken)}")
+
+
+@click.command()
+@click.argument("name", metavar="VARIANT")
+@click.option("--port", type=click.IntRange(1, 65535), default=8000, show_default=True)
+@options.cpus
+@options.memory
+@options.apps
+@options.yes
+def serve(
+    name: str, port: int, cpus: float | None, memory: int | None, apps: tuple[Path, ...], yes: bool
+) -> None:
+    """Serve one variant under its caps, with its services, until Ctrl-C."""
+    project = find_project(Path.cwd())
+    variants = project.variants(apps)
+    choose((name,), variants, "variant")
+    chosen = {name: variants[name]}
+    ask_once(project, chosen, yes=yes)
+    if not is_free(port):
+        raise EnvironmentUnfit(
+            f"port {port} is in use", where="--port", remedy="choose another, or end its user"
+        )
+    job = _job(project, "serve", chosen, placement_here(cpus, memory))
+    with Progress(console.out) as progress, hold(project, job, progress.tell) as bench:
+        _serve(bench, chosen[name], port)
+
+
+def _serve(bench: Bench, variant: Variant, port: int) -> None:
+    """Serve until the user ends it; raises VariantFailed where the variant ends by itself."""
+    log = bench.folder / "sut.log"
+    sut = bench.start(variant, None, port=port, log=log)
+    caps = bench.job.placement.caps
+    held = "" if sut.party.caps_enforced else "; the caps can't be enforced here"
+    console.out.print(
+        f"{variant.id} serves {sut.base_url} ({caps.cpus:g} CPU, {format_size(caps.memory_bytes)}{held}); "
+        "Ctrl-C ends it",
+        highlight=False,
+    )
+    try:
+        while (exit_status := sut.party.look().exit) is None:
+            bench.clock.sleep(0.2)
+    except Interrupted:
+        console.out.print(f"{variant.id} ends", highlight=False)
+        return
+    finally:
+        sut.party.stop()
+    raise VariantFailed(f"ended with status {exit_status}", where=variant.id, log=process.last_lines(log))
+
+
+def _job(project: Project, what: str, variants: dict[str, Variant], placement: Placement) -> Job:
+    run_id = f"{SystemClock().utc():%Y%m%d-%H%M%S}-{what}"
+    return Job(run_id, variants, project.scenarios(), placement, Timing(0, 1), seed=0)

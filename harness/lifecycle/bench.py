@@ -1,0 +1,104 @@
+"""What a run's trials share: environments, services, a backend, and the harness out of the SUT's way."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.ground.clock import Clock
+from harness.ground.model import Placement, PlannedTrial, Scenario, Timing, Variant
+from harness.lifecycle.steps import Preparing, Tell
+from harness.lifecycle.sut import Sut, start_sut
+from harness.machine import environments
+from harness.machine.backends.backend import Backend
+from harness.machine.backends.cgroup import CgroupBackend
+from harness.machine.custody.journal import Journal
+from harness.machine.environments import Environment
+from harness.machine.services.catalogue import Service, Surroundings, start_services
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a bench is set up for."""
+
+    run: str
+    variants: Mapping[str, Variant]
+    scenarios: Mapping[str, Scenario]
+    placement: Placement
+    timing: Timing
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """A job with everything in place that its trials need."""
+
+    job: Job
+    backend: Backend
+    environments: Mapping[str, Environment]
+    """By variant."""
+    services: tuple[Service, ...]
+    apps_root: Path
+    folder: Path
+    """For files that belong to no trial; removed at the end, whatever it is."""
+    clock: Clock
+
+    def start(self, variant: Variant, trial: PlannedTrial | None, *, port: int, log: Path) -> Sut:
+        """Start a variant under this job's caps; see `sut.start_sut`."""
+        return start_sut(
+            self.backend,
+            variant,
+            self.environments[variant.id],
+            placement=self.job.placement,
+            settings=trial.cell.settings if trial else {},
+            services={k: v for service in self.services for k, v in service.variables.items()},
+            apps_root=self.apps_root,
+            port=port,
+            log=log,
+            clock=self.clock,
+        )
+
+
+@contextmanager
+def set_up(
+    job: Job, journal: Journal, *, apps_root: Path, folder: Path, clock: Clock, tell: Tell
+) -> Iterator[Bench]:
+    """Make environments, start the services that the scenarios need, and end them afterwards.
+
+    Raises EnvironmentUnfit or VariantFailed where that can't be done.
+    """
+    made = {
+        name: environments.ensure(variant, lambda text: tell(Preparing(text)))
+        for name, variant in job.variants.items()
+    }
+    for name, variant in job.variants.items():
+        environments.compile_bytecode(made[name], variant, apps_root=apps_root)
+    backend = CgroupBackend(job.run, journal, clock)
+    try:
+        needed = dict.fromkeys(need for scenario in job.scenarios.values() for need in scenario.services)
+        if needed:
+            tell(Preparing(f"starting {', '.join(needed)}"))
+        around = Surroundings(backend, journal, job.placement.service_cpus, folder)
+        services = start_services(needed, around)
+        apart = stay_off(job.placement)
+        try:
+            yield Bench(job, backend, made, services, apps_root, folder, clock)
+        finally:
+            apart()
+            for service in reversed(services):
+                service.stop()
+    finally:
+        backend.close()
+
+
+def stay_off(placement: Placement) -> Callable[[], None]:
+    """Move the harness to the services' CPUs, away from the SUT; return what moves it back."""
+    try:
+        before = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, placement.service_cpus)
+    except (AttributeError, OSError):  # not Linux, or not permitted
+        return lambda: None
+    return lambda: os.sched_setaffinity(0, before)

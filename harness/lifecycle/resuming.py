@@ -1,0 +1,56 @@
+"""Whether a stored run may go on here: the same variants and scenarios, on the same machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from harness.ground.errors import EnvironmentUnfit, UsageError
+from harness.lifecycle.bench import Job
+from harness.records.heads import load_scenario
+from harness.records.manifest import MANIFEST, load_variant
+from harness.records.store import StoredRun
+
+_SAME = ("cpu_model", "architecture", "cpus_usable", "memory_bytes", "kernel", "python")
+"""What makes trials of two moments comparable, by the fingerprint's names."""
+
+
+def job_of(stored: StoredRun, fingerprint: Mapping[str, object]) -> Job:
+    """Return what an incomplete run was set up for.
+
+    Raises UsageError where the run is sealed, or a variant or scenario is no longer what it was (which is
+    also why no command of a `run.json` that somebody changed is ever run); EnvironmentUnfit where this is
+    another machine than the run's.
+    """
+    if stored.state == "sealed":
+        raise UsageError(
+            f"the run {stored.id} is complete and sealed", remedy=f"see it: webdyno show {stored.id}"
+        )
+    for variant in stored.record.variants:
+        if load_variant(Path(variant.folder)) != variant:
+            raise _changed(Path(variant.folder, MANIFEST))
+    for scenario in stored.record.scenarios:
+        if load_scenario(Path(scenario.path)) != scenario:
+            raise _changed(Path(scenario.path))
+    for name in _SAME:
+        then, now = stored.fingerprint.get(name), fingerprint.get(name)
+        if then != now:
+            raise EnvironmentUnfit(
+                f"was begun on another machine: its {name} was {then}, here it is {now}",
+                where=stored.id,
+                remedy="resume it there, or start a new run: its trials could not be compared with these",
+            )
+    return Job(
+        run=stored.id,
+        variants={variant.id: variant for variant in stored.record.variants},
+        scenarios={scenario.id: scenario for scenario in stored.record.scenarios},
+        placement=stored.placement,
+        timing=stored.timing,
+        seed=stored.seed,
+    )
+
+
+def _changed(path: Path) -> UsageError:
+    return UsageError(
+        "has changed since the run began", where=str(path), remedy="undo the change, or start a new run"
+    )

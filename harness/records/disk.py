@@ -1,0 +1,60 @@
+"""Files that are whole or not there, and a disk's refusal as a message."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from harness.ground.errors import EnvironmentUnfit
+
+_REFUSALS = frozenset(
+    (
+        *(errno.EACCES, errno.EDQUOT, errno.EEXIST, errno.EFBIG, errno.EIO, errno.ENOSPC, errno.ENOTDIR),
+        *(errno.ENOTEMPTY, errno.EPERM, errno.EROFS),
+    )
+)
+"""What a disk answers where it is full, broken, or not ours."""
+
+
+def write(path: Path, data: bytes) -> None:
+    """Write a file aside, flush it to the disk, and rename it into place."""
+    aside = path.with_name(f".{path.name}.aside")  # one name, so that a crash leaves one file at most
+    with open(aside, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    aside.rename(path)
+    sync(path.parent)
+
+
+def checksum(path: Path) -> str:
+    """Return a file's SHA-256."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def sync(path: Path) -> None:
+    """Flush a file, or a folder's list of names, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn a disk's refusal into the user's message, an EnvironmentUnfit; other errors pass."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None or error.errno not in _REFUSALS:
+            raise
+        raise EnvironmentUnfit(
+            f"can't be written: {os.strerror(error.errno)}",
+            where=str(path),
+            remedy="make room or get the right to write there, or choose another folder with --results",
+        ) from error

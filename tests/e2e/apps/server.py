@@ -1,0 +1,101 @@
+"""A server of the standard library alone that keeps the contract of `hello`, until it is told not to.
+
+Each option is one way to fail; the variants of this folder are one way each. It counts requests of
+`GET /json` only, so that a check of the contract does not wear it out.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+
+PAUSE_S = 0.01
+"""Before each answer, so that few users can't keep the generator busy."""
+KNOWN = {"/healthz": {"status": "ok"}, "/json": {"message": "Hello, World!"}}
+
+
+class Server:
+    """Answers requests over connections that stay open."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options = options
+        self.greetings = 0
+        self.hoard: list[bytes] = []
+
+    async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer one connection's requests until it closes."""
+        try:
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                lines = head.decode("latin-1").split("\r\n")
+                method, target, _ = lines[0].split(" ")
+                headers = dict(line.lower().split(": ", 1) for line in lines[1:] if line)
+                await reader.readexactly(int(headers.get("content-length", "0")))
+                await asyncio.sleep(PAUSE_S)
+                writer.write(self.answer(method, target.partition("?")[0]))
+                await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+    def answer(self, method: str, path: str) -> bytes:
+        """Return the whole response."""
+        if path not in KNOWN:
+            return respond(method, "404 Not Found", problem("not_found"))
+        if method not in ("GET", "HEAD"):
+            refused = problem("method_not_allowed")
+            return respond(method, "405 Method Not Allowed", refused, "allow: GET, HEAD\r\n")
+        if path == "/json" and self.misbehaves():
+            return respond(method, "200 OK", {"message": "Hello, Word!"})
+        return respond(method, "200 OK", KNOWN[path])
+
+    def misbehaves(self) -> bool:
+        """Fail as the options ask; return whether the answer is to be wrong."""
+        self.greetings += 1
+        options = self.options
+        if 0 <= options.crash_after < self.greetings:
+            sys.stderr.write("crashing, as asked\n")
+            os._exit(7)
+        if 0 <= options.hoard_after < self.greetings:
+            self.hoard.append(os.urandom(1 << 20) * 16)
+        return bool(0 <= options.lie_after < self.greetings)
+
+
+def problem(code: str) -> dict[str, object]:
+    """Return the body that every error has."""
+    return {"status": "error", "code": code, "message": "No.", "details": []}
+
+
+def respond(method: str, status: str, body: object, more: str = "") -> bytes:
+    """Return a response's bytes; HEAD has none of the body's."""
+    content = json.dumps(body).encode()
+    head = (
+        f"HTTP/1.1 {status}\r\ncontent-type: application/json\r\n{more}content-length: {len(content)}\r\n\r\n"
+    )
+    return head.encode() + (b"" if method == "HEAD" else content)
+
+
+async def serve(options: argparse.Namespace) -> None:
+    """Listen until the end."""
+    server = await asyncio.start_server(Server(options).converse, "127.0.0.1", options.port, backlog=4096)
+    async with server:
+        await server.serve_forever()
+
+
+def main() -> None:
+    """Serve, or fail to start."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--lie-after", type=int, default=-1)
+    parser.add_argument("--crash-after", type=int, default=-1)
+    parser.add_argument("--hoard-after", type=int, default=-1)
+    parser.add_argument("--refuse-to-start", action="store_true")
+    options = parser.parse_args()
+    if options.refuse_to_start:
+        sys.exit("no: the configuration is broken")
+    asyncio.run(serve(options))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,187 @@
+"""However a run ends, nothing of it is left, nothing measured is lost, and it can be finished."""
+
+import json
+import os
+import random
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from parties import as_root, until
+from running import APPS, LEFT_WITHIN_S, Home, row_of
+
+pytestmark = [as_root, pytest.mark.slow]
+MOMENTS = 10
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Home]:
+    """Return a project of its own."""
+    home = Home(tmp_path / "home")
+    yield home
+    for pid in home.processes():
+        os.kill(pid, signal.SIGKILL)
+
+
+def test_nothing_outlives_a_kill_at_any_moment(tmp_path: Path) -> None:
+    """After kill -9 at ten random moments load ends in 5 s, all else in 10, and resume finishes the run."""
+    whole = Home(tmp_path / "whole")
+    begun = time.monotonic()
+    with whole.run() as command:
+        ended = command.end()
+    lasts_s = time.monotonic() - begun
+    assert (ended.status, len(whole.trials())) == (0, 2), ended
+    moment = random.Random(20261124)
+    found = [
+        _kill_and_finish(Home(tmp_path / f"home{number}"), lasts_s * (number + moment.random()) / MOMENTS)
+        for number in range(MOMENTS)
+    ]
+    assert {"absent", "0 of 2", "1 of 2"} <= set(found), found  # the moments were spread over the run
+
+
+def _kill_and_finish(home: Home, after_s: float) -> str:
+    with home.run() as command:
+        time.sleep(after_s)
+        command.child.kill()
+        command.child.wait()
+        assert until(lambda: not home.generators(), bound_s=5), (after_s, home.generators())
+        pids = {command.child.pid}
+        assert until(lambda: not home.left(pids), bound_s=LEFT_WITHIN_S), (after_s, home.left(pids))
+    return _finish(home)
+
+
+def _finish(home: Home) -> str:
+    """See what a killed run has left in the store, resume it, and return what there was."""
+    if not home.folders():
+        assert "no run yet" in home.do("list").output
+        return "absent"
+    kept, run = home.trials(), home.folders()[-1].name
+    row = row_of(home.do("list", "--json"), run)
+    if row["state"] == "sealed":
+        return "sealed"
+    assert (row["trials"], row["planned"]) == (len(kept), 2)
+    shown = home.do("show", run)
+    resumed = home.do("resume", run, "--yes")
+    assert resumed.status == 0, resumed
+    assert resumed.output.count("block ") == 2 - len(kept)  # a line for each trial that was done
+    now = home.trials()
+    assert len(now) == 2
+    assert kept.items() <= now.items()  # not one byte of those that were there
+    assert row_of(home.do("list", "--json"), run)["state"] == "sealed"
+    return f"{len(kept)} of 2"
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [[signal.SIGINT], [signal.SIGINT, signal.SIGINT], [signal.SIGTERM], [signal.SIGHUP]],
+    ids=["Ctrl-C", "Ctrl-C twice", "SIGTERM", "SIGHUP"],
+)
+def test_a_polite_end_keeps_what_was_measured(home: Home, numbers: list[signal.Signals]) -> None:
+    """Ctrl-C once or twice, SIGTERM or SIGHUP ends a run with 130, what is kept told, and nothing left."""
+    with home.run() as command:
+        command.await_said("trial 1/2")
+        command.await_load()
+        for number in numbers:
+            command.signal(number)
+            time.sleep(0.05)
+        ended = command.end(bound_s=15)
+    assert ended.status == 130, ended
+    run = home.folders()[-1].name
+    assert f"ended by {numbers[0].name}; 1 of 2 trials are kept" in ended.complaint
+    assert f"webdyno resume {run}" in ended.complaint
+    kept = home.trials()
+    assert list(kept) == ["001"]
+    if len(numbers) > 1:
+        shown = home.do("show")
+        assert (shown.status, "1 of 2 trials are missing (2)" in shown.output) == (0, True), shown
+        resumed = home.do("resume", "--yes")
+        assert (resumed.status, len(home.trials())) == (0, 2), resumed
+        assert kept.items() <= home.trials().items()
+        again = home.do("resume", "--yes")
+        assert (again.status, "complete and sealed" in again.complaint) == (2, True), again
+
+
+def test_a_killed_generator_spoils_its_trial_alone(home: Home) -> None:
+    """A generator that is killed in the window fails that trial, told with its reason; the run goes on."""
+    with home.run("--blocks", "2") as command:
+        command.await_load()
+        for pid in home.generators():
+            os.kill(pid, signal.SIGKILL)
+        ended = command.end()
+    assert ended.status == 0, ended  # the other block's trial is valid
+    assert "the generator ended with status -9" in ended.output
+    failed = json.loads((home.folders()[-1] / "trials/001/trial.json").read_bytes())
+    assert "the generator ended with status -9" in failed["failure"]
+    assert failed["load"] is None
+
+
+def test_a_killed_sut_is_told_as_crashed(home: Home) -> None:
+    """A SUT that is killed in the window: `sut-crashed` for its trial, and 4 where its cell has no other."""
+    with home.run("--blocks", "1") as command:
+        command.await_load()
+        for pid in home.suts():
+            os.kill(pid, signal.SIGKILL)
+        ended = command.end()
+    assert ended.status == 4, ended
+    assert "invalid: sut-crashed, the SUT ended with status -9 under load" in ended.output
+    assert "no valid trial of hello · plain" in ended.complaint
+
+
+def test_faults_of_variants_are_named_and_the_run_goes_on(home: Home) -> None:
+    """Past its cap: `oom-killed`; wrong bodies under load: `errors`; an exit: `sut-crashed`; others go on."""
+    home.suite(blocks="1", variants='["hoarding", "lying", "crashing", "plain"]')
+    with home.run("--memory", "64m", "--json") as command:
+        ended = command.end()
+    assert ended.status == 4, ended
+    summary = json.loads(ended.output)
+    cells = {cell["variant"]["id"]: cell for cell in summary["cells"]}
+    invalid = {
+        name: {finding["code"] for finding in cell["findings"] if finding["severity"] == "invalid"}
+        for name, cell in cells.items()
+    }
+    assert "oom-killed" in invalid["hoarding"]
+    assert "errors" in invalid["lying"]
+    assert "sut-crashed" in invalid["crashing"]
+    assert not invalid["plain"]
+    assert cells["plain"]["valid_trials"] == 1
+    assert len(home.trials()) == 4
+
+
+def test_a_full_disk_ends_the_run_with_what_is_kept(home: Home) -> None:
+    """A disk that fills up while a run goes on ends it with 3 before the next trial; resume goes on."""
+    disk = home.folder / "results"
+    disk.mkdir()
+    mounted = os.system(f"mount -t tmpfs -o size=80m webdyno-test {disk}") == 0
+    if not mounted:
+        pytest.skip("file systems can't be mounted here")
+    try:
+        with home.run() as command:
+            command.await_load()
+            (disk / "ballast").write_bytes(bytes(30 << 20))
+            ended = command.end()
+        assert ended.status == 3, ended
+        assert "are needed for the next trial; 1 of 2 trials are kept" in ended.complaint
+        assert list(home.trials()) == ["001"]
+        (disk / "ballast").unlink()
+        resumed = home.do("resume", "--yes")
+        assert (resumed.status, len(home.trials())) == (0, 2), resumed
+    finally:
+        assert os.system(f"umount {disk}") == 0
+
+
+def test_serve_until_ctrl_c(home: Home, tmp_path: Path) -> None:
+    """`webdyno serve` answers on the port that was asked for until Ctrl-C; then the port is free again."""
+    import httpx
+
+    with home.start("serve", "plain", "--port", "9000", "--apps", str(APPS), "--yes") as command:
+        command.await_said("serves http://127.0.0.1:9000")
+        assert httpx.get("http://127.0.0.1:9000/json").json() == {"message": "Hello, World!"}
+        taken = Home(tmp_path / "other").do("serve", "plain", "--port", "9000", "--apps", str(APPS), "--yes")
+        assert (taken.status, "port 9000 is in use" in taken.complaint) == (3, True), taken
+        command.signal(signal.SIGINT)
+        ended = command.end(bound_s=15)
+    assert ended.status == 0, ended
+    with pytest.raises(httpx.ConnectError):
+        httpx.get("http://127.0.0.1:9000/json")
