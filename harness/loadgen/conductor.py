@@ -161,7 +161,7 @@ def _lead_workers(runner: Any, assignment: Assignment) -> None:
     def start(barrier_ns: int) -> None:
         runner.send_message(_GO, {"barrier_ns": barrier_ns})
 
-    leader = Leader(assignment, assignment.processes, start)
+    leader = Leader(assignment, runner.environment.parsed_options.expect_workers, start)
     _on(runner, _ARRIVED, lambda process, data: leader.arrived(process, data["count"]))
     _on(runner, _SECOND, lambda _, data: leader.second(data["second"], _tallies.validate_json(data["tally"])))
     _on(runner, _DONE, lambda process, data: leader.done(process, _records.validate_json(data["record"])))

@@ -1,0 +1,204 @@
+"""The load generator as an instrument, against servers whose times are known."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from generators import answered, drive, finish, read, serving, start, wait_for
+
+from harness.ground.histogram import index_of
+from harness.ground.model import Load, Timing
+
+pytestmark = pytest.mark.slow
+QUICK = Timing(warmup_s=0.5, window_s=2.0, drain_s=5.0, barrier_s=15.0)
+
+
+def test_every_percentile_of_a_known_distribution(tmp_path: Path) -> None:
+    """Against known service times each percentile is right within 1 % + 1 ms."""
+    with serving(tmp_path, "plateaus") as base_url:
+        driven = drive(tmp_path / "g", base_url, Load("closed", 40), Timing(1.0, 6.0))
+    assert driven.told.load.errors == 0
+    for percent, due_ms in ((25, 10), (70, 20), (95, 50), (99.5, 200)):
+        found = driven.response.percentile_ms(percent)
+        assert found is not None
+        assert due_ms <= found <= due_ms * 1.01 + 1, (percent, found)
+
+
+def test_a_stall_counts_from_the_intended_send(tmp_path: Path) -> None:
+    """Open load sees a stall of 2 s in 20 s as arithmetic says; service time sees it once a connection.
+
+    Of the requests intended in the stall one that comes x before its end waits x, so the share of all
+    that waits longer than x is (2 - x) / 20. Below the 95th percentile the server's own catching up, some
+    10 ms, is more than 2 % of the wait.
+    """
+    users = 50
+    load = Load("rate", users, 100.0, arrivals="constant")
+    with serving(tmp_path, "stall", "8", "2") as base_url:
+        driven = drive(tmp_path / "g", base_url, load, Timing(1.0, 20.0))
+    assert driven.told.load.errors == 0
+    assert driven.told.load.requests == pytest.approx(20 * 100, abs=2)
+    for percent in (95, 96, 97, 98, 99, 99.5):
+        due_ms = 2000 - 20_000 * (1 - percent / 100)
+        found = driven.response.percentile_ms(percent)
+        assert found == pytest.approx(due_ms, rel=0.02), percent
+    stalled = sum(count for index, count in driven.service.nonzero() if index > index_of(1_000_000))
+    assert stalled == users
+    lag = driven.told.load.lag
+    assert lag is not None
+    assert lag.idle_p99_ns < 5_000_000
+
+
+def test_think_time_and_waiting_fill_the_window(tmp_path: Path) -> None:
+    """With think time, waiting and thinking add up to users x window (Little's law of time)."""
+    load = Load("closed", 30, think_s=0.05)
+    with serving(tmp_path, "plateaus") as base_url:
+        driven = drive(tmp_path / "g", base_url, load, QUICK)
+    found = driven.told.load
+    assert (found.in_flight_ns + found.thinking_ns) / (30 * 2e9) == pytest.approx(1, abs=0.01)
+    assert found.thinking_ns / found.requests == pytest.approx(0.05e9, rel=0.15)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_what_is_sent_is_what_arrives(tmp_path: Path, processes: int) -> None:
+    """The server's own count is the generator's, with one process and with two."""
+    users = 41
+    with serving(tmp_path, "plateaus") as base_url:
+        driven = drive(tmp_path / "g", base_url, Load("closed", users), QUICK, processes=processes)
+        arrived = answered(base_url)
+    load = driven.told.load
+    assert driven.exit == 0
+    assert load.sent == arrived + users  # each user's greeting goes to /healthz
+    assert load.users == load.users_served == load.connections_opened == users
+    assert driven.response.total == load.requests
+    assert {window.process for window in driven.told.watch} == set(range(processes))
+    assert sum(1 for event in driven.events if event["event"] == "second") >= 2
+
+
+def workers_of(child: subprocess.Popen[str]) -> list[psutil.Process]:
+    """Return the worker processes of a master."""
+    return psutil.Process(child.pid).children(recursive=True)
+
+
+def in_window(folder: Path) -> bool:
+    """Tell whether the window has opened."""
+    return any(event["event"] == "second" and event["second"] == 0 for event in read(folder).events)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_lost_worker_is_told(tmp_path: Path, number: signal.Signals) -> None:
+    """A worker that is killed or stopped in the window fails the trial as `worker-lost`."""
+    folder = tmp_path / "g"
+    timing = Timing(0.5, 12.0, drain_s=2.0, barrier_s=15.0)
+    with serving(tmp_path, "plateaus") as base_url:
+        child = start(folder, base_url, Load("closed", 20), timing, processes=2)
+        try:
+            wait_for(lambda: in_window(folder))
+            workers_of(child)[0].send_signal(number)
+            wait_for(lambda: any(event["event"] == "failed" for event in read(folder).events))
+        finally:
+            os.killpg(child.pid, signal.SIGKILL)
+            child.communicate()
+    (failed,) = (event for event in read(folder).events if event["event"] == "failed")
+    assert str(failed["why"]).startswith("worker-lost")
+    assert read(folder).record is None
+
+
+def test_workers_do_not_outlive_their_master(tmp_path: Path) -> None:
+    """Workers whose master is killed end within 5 s."""
+    folder = tmp_path / "g"
+    with serving(tmp_path, "plateaus") as base_url:
+        child = start(folder, base_url, Load("closed", 20), Timing(0.5, 30.0), processes=2)
+        wait_for(lambda: in_window(folder))
+        workers = workers_of(child)
+        child.kill()
+        _gone, alive = psutil.wait_procs(workers, timeout=5.5)
+        for worker in alive:
+            worker.kill()
+        child.communicate()
+    assert len(workers) == 2
+    assert not alive
+
+
+@pytest.fixture
+def two_hosts() -> Iterator[tuple[str, ...]]:
+    """Make two hosts out of network namespaces; this one is 10.201.N.1 to each."""
+    if os.geteuid() != 0 or shutil.which("ip") is None:
+        pytest.skip("network namespaces need root and iproute2")
+    names = tuple(f"webdyno-test-{os.getpid()}-{number}" for number in (1, 2))
+    try:
+        for number, name in enumerate(names, 1):
+            outside = f"wdt{os.getpid() % 10000}-{number}"
+            for line in (
+                f"netns add {name}",
+                f"link add {outside} type veth peer name eth0 netns {name}",
+                f"addr add 10.201.{number}.1/24 dev {outside}",
+                f"link set {outside} up",
+                f"-n {name} addr add 10.201.{number}.2/24 dev eth0",
+                f"-n {name} link set eth0 up",
+                f"-n {name} link set lo up",
+                f"-n {name} route add default via 10.201.{number}.1",
+            ):
+                subprocess.run(("ip", *line.split()), check=True)
+        yield names
+    finally:
+        for name in names:
+            subprocess.run(("ip", "netns", "del", name), check=False)
+
+
+def test_two_hosts_count_as_one(tmp_path: Path, two_hosts: tuple[str, ...]) -> None:
+    """A master here and a worker on each of two hosts: every request that arrived is counted."""
+    users, folder = 30, tmp_path / "master"
+    load, timing = Load("closed", users), QUICK
+    with serving(tmp_path, "plateaus", host="10.201.1.1") as base_url:
+        master = start(
+            folder,
+            base_url,
+            load,
+            timing,
+            more=("--master", "--master-bind-host", "0.0.0.0", "--expect-workers", "2"),
+            processes=2,
+        )
+        workers = [
+            start(
+                tmp_path / name,
+                base_url,
+                load,
+                timing,
+                processes=2,
+                more=("--worker", "--master-host", f"10.201.{number}.1"),
+                prefix=("ip", "netns", "exec", name),
+            )
+            for number, name in enumerate(two_hosts, 1)
+        ]
+        driven = finish(master, folder)
+        for worker in workers:
+            try:
+                worker.communicate(timeout=10)
+            finally:
+                if worker.poll() is None:
+                    worker.kill()
+                    worker.communicate()
+        arrived = answered(base_url)
+    found = driven.told.load
+    assert found.sent == arrived + users
+    assert found.users == found.users_served == users
+    assert {window.process for window in driven.told.watch} == {0, 1}
+
+
+def test_the_barrier_tells_who_is_missing(tmp_path: Path) -> None:
+    """Where nobody answers, the trial fails within the barrier's bound, with the number of users."""
+    began = time.monotonic()
+    timing = Timing(0.5, 1.0, barrier_s=2.0)
+    driven = drive(tmp_path / "g", "http://127.0.0.1:9", Load("closed", 5), timing)
+    assert time.monotonic() - began < 15
+    assert driven.record is None
+    (failed,) = driven.events
+    assert "5 of 5 users had no answer" in str(failed["why"])
