@@ -41,6 +41,7 @@ def ask_once(project: Project, variants: Mapping[str, Variant], *, yes: bool) ->
     try:
         trusted = click.confirm("Is this code that you trust on this machine?", err=True)
     except click.Abort:  # nobody is there to answer
+        click.echo(err=True)
         trusted = False
     if not trusted:
         raise UsageError("not run", remedy="--yes runs them without asking")

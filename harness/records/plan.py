@@ -63,7 +63,9 @@ def load_suite(path: Path) -> Suite:
     try:
         parsed = _Suite.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"can't be read: {error}", where=str(path)) from error
+        raise UsageError(
+            f"can't be read: {error}", where=str(path), remedy="see those in scenarios/suites/"
+        ) from error
     except ValidationError as error:
         raise _complaint(path, error) from error
     return Suite(
@@ -151,10 +153,18 @@ def _cells(suite: Suite, variants: Mapping[str, Variant], scenario: str, load: L
 
 
 def _complaint(path: Path, error: ValidationError) -> UsageError:
-    first = error.errors()[0]
+    """Return the first mistake; unknown keys come first, since a misspelt key is missing as well."""
+    mistakes = sorted(error.errors(include_url=False), key=lambda one: one["type"] != "extra_forbidden")
+    first = mistakes[0]
     key = ".".join(str(part) for part in first["loc"])
     where = f"{path}: {key}" if key else str(path)
     if first["type"] == "extra_forbidden":
         known = _Load.model_fields if len(first["loc"]) > 1 else _Suite.model_fields
-        return UsageError("no such key", where=where, remedy=suggestion(str(first["loc"][-1]), known))
-    return UsageError(first["msg"], where=where)
+        return UsageError("is not a key", where=where, remedy=suggestion(str(first["loc"][-1]), known))
+    if first["type"] == "missing":
+        return UsageError("is missing", where=where, remedy=f"add it: {first['loc'][-1]} = …")
+    return UsageError(
+        f"{first['msg'].removeprefix('Input ')}, not {str(first['input'])[:80]!r}",
+        where=where,
+        remedy="correct the value; the suites in scenarios/suites/ show its form",
+    )

@@ -62,7 +62,6 @@ def _finish(home: Home) -> str:
     if row["state"] == "sealed":
         return "sealed"
     assert (row["trials"], row["planned"]) == (len(kept), 2)
-    shown = home.do("show", run)
     resumed = home.do("resume", run, "--yes")
     assert resumed.status == 0, resumed
     assert resumed.output.count("block ") == 2 - len(kept)  # a line for each trial that was done
