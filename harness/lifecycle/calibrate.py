@@ -32,6 +32,7 @@ def _ceiling(bench: Bench, scenario: str, load: Load, tell: Tell) -> Ceiling:
     record = measure(bench, trial, scratch, lambda _step: None)
     usage = next((usage for usage in record.usage if usage.party == "generator"), None)
     if record.load is None or usage is None or not record.load.requests:
+        tell(Preparing(f"no ceiling of {scenario}: {record.failure}"))
         return Ceiling(scenario, None, None)
     rate = (record.load.requests - record.load.errors) / _TIMING.window_s
     if usage.end.cpu_ns is None or usage.start.cpu_ns is None:
