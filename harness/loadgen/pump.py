@@ -74,7 +74,8 @@ class Pump:
     ) -> None:
         """`source` is made with the pump and gevent's loop; by default the best that there is here."""
         self._hub = get_hub()
-        loop = self._hub.loop
+        self._loop = loop = self._hub.loop
+        self._round = -1.0
         self._now_ns = now_ns
         self._waiters: dict[int, Waiter] = {}
         self._queue: deque[tuple[Waiter, int]] = deque()
@@ -140,6 +141,11 @@ class Pump:
         self._run()
 
     @property
+    def waiting(self) -> int:
+        """How many waiters are parked."""
+        return sum(1 for waiter in self._waiters.values() if waiter.parked is not None)
+
+    @property
     def busy(self) -> bool:
         """Whether events of an earlier batch are still to be delivered."""
         return bool(self._queue)
@@ -154,7 +160,10 @@ class Pump:
 
     def _run(self) -> None:
         queue, now_ns = self._queue, self._now_ns
-        end_ns = self._slice_end_ns = now_ns() + _SLICE_NS
+        this_round = self._loop.now()  # the loop's clock stands still for a round: one slice a round
+        if this_round != self._round:
+            self._round, self._slice_end_ns = this_round, now_ns() + _SLICE_NS
+        end_ns = self._slice_end_ns
         try:
             while queue:
                 waiter, happened = queue.popleft()

@@ -73,7 +73,7 @@ def _split(base_url: str | None) -> tuple[SplitResult, int]:
 def _resolve(name: str, port: int) -> tuple[tuple[int, Any], ...]:
     try:
         found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # the latter for labels that can't be encoded
         raise UsageError(f"{name!r} can't be resolved: {error}", where="--host") from error
     return tuple((int(family), address) for family, _type, _protocol, _name, address in found)
 

@@ -74,7 +74,7 @@ GOOD = [
     (OK + b"transfer-ENCODING: Chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n", "GET", 200, b"hello", True),
     (OK + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "GET", 200, b"", True),
     (
-        OK + b'Transfer-Encoding: chunked\r\n\r\n00a ;a="b;c";d\r\n0123456789\r\n000;x\r\n\r\n',
+        OK + b'Transfer-Encoding: chunked\r\n\r\n00a;a="b;c";d\r\n0123456789\r\n000;x\r\n\r\n',
         "GET",
         200,
         b"0123456789",
@@ -182,6 +182,7 @@ BAD = [
             b"+1\r\nx\r\n",
             b" 1\r\nx\r\n",
             b"1 \r\nx\r\n",
+            b"1 ;a\r\nx\r\n0\r\n\r\n",
             b"0x1\r\nx\r\n",
             b"1_0\r\nx\r\n",
             b"1\nx\n0\n\n",
