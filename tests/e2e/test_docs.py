@@ -25,6 +25,7 @@ from harness.cli.main import cli
 from harness.ground import errors, model
 from harness.ground.model import Caps
 from harness.ground.observations import TrialRecord
+from harness.judgement.judge import judge
 from harness.judgement.rules import BY_CODE, RULES
 from harness.machine.services.catalogue import STARTERS
 from harness.machine.services.postgres_cluster import _SETTINGS
@@ -78,6 +79,18 @@ def commands() -> list[str]:
     """Return the commands of all documents in the order in which they are read."""
     order = [Path("README.md"), *(path for path in DOCUMENTS if path != Path("README.md"))]
     return list(dict.fromkeys(command for path in order for command in documented(path)))
+
+
+def command_names() -> list[str]:
+    """Return the names of webdyno's commands."""
+    return cli.list_commands(click.Context(cli))
+
+
+def command_of(name: str) -> click.Command:
+    """Return a command of webdyno by its name."""
+    found = cli.get_command(click.Context(cli), name)
+    assert found is not None, f"there is no command {name}"
+    return found
 
 
 def section(document: str, heading: str) -> str:
@@ -141,7 +154,7 @@ def test_every_command_is_run_or_excused() -> None:
 def test_every_flag_of_a_command_exists(command: str) -> None:
     """A documented command line is one that webdyno takes, and names what there is."""
     _, name, *arguments = shlex.split(command)
-    context = cli.commands[name].make_context(name, arguments)
+    context = command_of(name).make_context(name, arguments)
     project = Project(ROOT)
     if "suite" in context.params:
         project.suite(context.params["suite"])
@@ -155,15 +168,15 @@ def test_every_flag_of_a_command_exists(command: str) -> None:
 def test_commands_in_prose_exist(document: Path) -> None:
     """Where the prose says `webdyno something`, there is such a command."""
     for name in re.findall(r"`webdyno ([a-z-]+)", text_of(str(document))):
-        assert name in cli.commands, name
+        assert name in command_names(), name
 
 
 def test_reference_lists_every_flag() -> None:
     """The reference has a section for each command, with exactly the flags that its help shows."""
     headings = re.findall(r"^### webdyno ([a-z-]+)$", text_of("docs/reference.md"), re.MULTILINE)
-    assert sorted(headings) == sorted(cli.commands)
-    for name, command in cli.commands.items():
-        shown = command.get_help(click.Context(command, info_name=name))
+    assert sorted(headings) == sorted(command_names())
+    for name in command_names():
+        shown = command_of(name).get_help(click.Context(command_of(name), info_name=name))
         due = set(re.findall(r"^  (--[a-z-]+)", shown, re.MULTILINE)) - {"--help"}
         assert set(keys(section("docs/reference.md", f"### webdyno {name}"))) == due, name
 
@@ -282,9 +295,9 @@ def test_glossary_words_have_their_home() -> None:
     entries = [row for row in rows(text_of("docs/glossary.md")) if len(row) == 3]
     assert len(entries) > 30
     for word, _, home in entries:
-        path, *names = re.findall(r"`([^`]+)`", home)
+        path, *found = re.findall(r"`([^`]+)`", home)
         assert (ROOT / path).is_file(), word
-        assert all(re.search(rf"\b{name}\b", text_of(path)) for name in names), word
+        assert all(re.search(rf"\b{name}\b", text_of(path)) for name in found), word
     text = text_of("docs/glossary.md")
     assert set(get_args(model.Limiter)) == set(keys(section("docs/glossary.md", "## Limiters")))
     for value in (*get_args(model.Verdict), *get_args(model.Severity)):
@@ -345,7 +358,11 @@ def environment(checkout: Path) -> dict[str, str]:
 
 
 def call(command: str, checkout: Path) -> str:
-    """Run a documented command and return its standard output; it must end with 0."""
+    """Run a documented command and return its standard output; it must end with 0.
+
+    On a machine that is busy with something else a run may find its own generator too slow: it says so and
+    ends with 4, as documented.
+    """
     done = subprocess.run(
         command,
         shell=True,
@@ -355,8 +372,17 @@ def call(command: str, checkout: Path) -> str:
         text=True,
         timeout=120,
     )
-    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    busy = done.returncode == 4 and spoiled_by_others(checkout)
+    assert done.returncode == 0 or busy, f"{command}\n{done.stdout}\n{done.stderr}"
     return done.stdout
+
+
+def spoiled_by_others(checkout: Path) -> bool:
+    """Tell whether nothing but the generator's own want of CPU made the latest run's trials invalid."""
+    run = Results(checkout / "results").find("latest")
+    findings = [finding for cell in judge(run).cells for finding in cell.findings]
+    codes = {finding.code for finding in findings if finding.severity == "invalid"}
+    return codes <= {"generator-busy", "generator-stall", "littles-law"}
 
 
 def interrupt(checkout: Path) -> None:
@@ -369,8 +395,8 @@ def interrupt(checkout: Path) -> None:
 
 def files_of(run: Path) -> set[str]:
     """Return the files of a run, trials' numbers replaced as in the documentation."""
-    names = (str(path.relative_to(run)) for path in run.rglob("*") if path.is_file())
-    return {re.sub(r"trials/\d+/", "trials/<nnn>/", name) for name in names}
+    paths = (str(path.relative_to(run)) for path in run.rglob("*") if path.is_file())
+    return {re.sub(r"trials/\d+/", "trials/<nnn>/", name) for name in paths}
 
 
 @pytest.mark.slow
@@ -396,7 +422,9 @@ def test_every_command_does_what_it_says(checkout: Path) -> None:
             assert list(run.trials[0].series().columns) == listed_after("`series.parquet`:")
             assert list(run.trials[0].samples().columns) == listed_after("`samples.parquet`:")
             reports = {path.name for path in (checkout / "reports" / run.id).iterdir()}
-            assert reports == set(keys(text_of("reports/README.md")))
+            due = set(keys(text_of("reports/README.md")))
+            drawn = any(cell.valid_trials for cell in judge(run).cells)
+            assert reports == (due if drawn else {name for name in due if not name.endswith(".png")})
     assert not list((checkout / "state").glob("*"))
 
 
