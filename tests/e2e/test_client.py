@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import gevent
@@ -472,10 +473,16 @@ def test_nobody_there_is_refused(source: Sources) -> None:
         assert (talk.recorder.connections_opened, talk.recorder.sent) == (0, 0)
 
 
-def test_a_name_is_reached_at_the_address_that_accepts(source: Sources) -> None:
-    """`localhost` may mean two addresses of which one answers; only that one is counted."""
+@pytest.mark.parametrize("dead_first", [True, False])
+def test_a_name_is_reached_at_the_address_that_accepts(source: Sources, dead_first: bool) -> None:
+    """A name may mean several addresses of which one answers; only that connection is counted."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        dead = (int(socket.AF_INET), listener.getsockname())
     with serving(replies(HELLO)) as server, talking(f"http://localhost:{server.port}", source) as talk:
-        assert talk.client().get("/") is not None
+        client = talk.client()
+        alive = (int(socket.AF_INET), ("127.0.0.1", server.port))
+        client._target = replace(client._target, addresses=(dead, alive) if dead_first else (alive, dead))
+        assert client.get("/") is not None
     assert (talk.errors, talk.recorder.connections_opened) == ([], 1)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 
 import pytest
@@ -215,6 +216,16 @@ def test_what_is_no_answer_is_refused(data: bytes) -> None:
     for piece in (0, 1, 5):
         with pytest.raises(ProtocolError):
             read(data, "GET", piece)
+    with contextlib.suppress(ProtocolError):
+        assert read_whole(data, "GET") is None
+
+
+def test_a_body_in_answer_to_head_is_refused() -> None:
+    """Whatever length its head tells, an answer to HEAD ends with the head."""
+    data = OK + b"Content-Length: 5\r\n\r\nhello"
+    assert read_whole(data, "HEAD") is None
+    with pytest.raises(ProtocolError, match="5 bytes after"):
+        Reading("HEAD").feed(data)
 
 
 @pytest.mark.parametrize(("data", "method"), [(data, method) for data, method, *_ in GOOD])
