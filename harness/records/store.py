@@ -17,6 +17,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
@@ -227,6 +228,8 @@ class Results:
         folder = self.folder / run_id
         with writing(folder):
             shutil.rmtree(folder / ".trial", ignore_errors=True)
+            for left in folder.glob(".*.aside"):  # by a crash
+                left.unlink()
             for name, text in files.items():
                 write(folder / name, text.encode())
             sums = {str(p.relative_to(folder)): checksum(p) for p in sorted(_files(folder))}
@@ -312,13 +315,18 @@ def _read_parquet(path: Path) -> pd.DataFrame:
     return pd.read_parquet(path) if path.exists() else pd.DataFrame()
 
 
+@cache
+def _adapter(kind: type[_Record]) -> TypeAdapter[_Record]:
+    return TypeAdapter(kind)  # takes longer than reading a file with it
+
+
 def _dump(kind: type[_Record], record: _Record) -> bytes:
-    return TypeAdapter(kind).dump_json(record, indent=1) + b"\n"
+    return _adapter(kind).dump_json(record, indent=1) + b"\n"
 
 
 def _load(kind: type[_Record], path: Path, remedy: str) -> _Record:
     try:
-        return TypeAdapter(kind).validate_json(path.read_bytes())
+        return _adapter(kind).validate_json(path.read_bytes())
     except OSError as error:
         raise _damaged(path, f"can't be read: {error.strerror}", remedy) from error
     except ValidationError as error:

@@ -1,0 +1,172 @@
+from collections import Counter
+from dataclasses import replace
+from itertools import groupby
+from pathlib import Path
+
+import pytest
+import synthetic
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.ground.errors import UsageError
+from harness.ground.model import Cell, Load, Stage, Timing
+from harness.records.plan import Suite, check_names, estimate_s, find_suites, lay_out, load_suite, narrow
+
+ROOT = Path(__file__).parents[2]
+NAMES = ("fastapi-uvicorn", "flask-gunicorn", "django-gunicorn")
+VARIANTS = {name: synthetic.variant(name) for name in NAMES}
+suites = st.builds(
+    Suite,
+    name=st.just("made-up"),
+    title=st.just(""),
+    variants=st.lists(st.sampled_from(NAMES), min_size=1, unique=True).map(tuple),
+    scenarios=st.lists(st.sampled_from(["hello", "history", "validate"]), min_size=1, unique=True).map(tuple),
+    loads=st.lists(st.integers(1, 1000), min_size=1, max_size=3, unique=True).map(
+        lambda users: tuple(Load("closed", count) for count in users)
+    ),
+    blocks=st.integers(1, 12),
+    timing=st.just(Timing(1, 2)),
+    twins=st.lists(st.sampled_from(["hello", "history", "validate"]), unique=True).map(tuple),
+)
+
+
+def suite(**changes: object) -> Suite:
+    """Return a suite of three variants on two scenarios in four blocks."""
+    loads = (Load("closed", 1000),)
+    made = Suite("s", "", NAMES, ("hello", "history"), loads, 4, Timing(3, 8), ("hello",))
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+def key(cell: Cell) -> tuple[object, ...]:
+    """Return what distinguishes a cell."""
+    return cell.variant, cell.scenario, cell.load, cell.replica
+
+
+@given(suites, st.integers(0, 2**31))
+def test_every_block_holds_every_cell_exactly_once(wanted: Suite, seed: int) -> None:
+    """However it is shuffled, each block is a complete pass, numbered without gaps."""
+    stage = lay_out(wanted, VARIANTS, seed)
+    assert [trial.number for trial in stage.trials] == list(range(1, len(stage.trials) + 1))
+    due = {
+        (name, scenario, load, 0)
+        for name in wanted.variants
+        for scenario in wanted.scenarios
+        for load in wanted.loads
+    }
+    due |= {
+        (wanted.variants[0], scenario, load, 1)
+        for scenario in wanted.twins
+        if scenario in wanted.scenarios
+        for load in wanted.loads
+    }
+    for block in range(1, wanted.blocks + 1):
+        held = Counter(key(trial.cell) for trial in stage.trials if trial.block == block)
+        assert held == Counter(due)
+    assert lay_out(wanted, VARIANTS, seed) == stage
+
+
+@given(suites, st.integers(0, 2**31))
+def test_blocks_of_scenarios_take_turns(wanted: Suite, seed: int) -> None:
+    """A block of every scenario and load is over before any has its next: a drift falls on all alike."""
+    stage = lay_out(wanted, VARIANTS, seed)
+    passes = [
+        (block, scenario, load)
+        for (block, scenario, load), _ in groupby(
+            stage.trials, key=lambda trial: (trial.block, trial.cell.scenario, trial.cell.load)
+        )
+    ]
+    turns = [(scenario, load) for scenario in wanted.scenarios for load in wanted.loads]
+    assert passes == [(block, *turn) for block in range(1, wanted.blocks + 1) for turn in turns]
+
+
+def test_two_seeds_give_two_orders() -> None:
+    """The order comes from the seed, and blocks have orders of their own."""
+    wanted = suite(scenarios=("hello",), blocks=8, twins=())
+    orders = {
+        seed: [trial.cell.variant for trial in lay_out(wanted, VARIANTS, seed).trials] for seed in (1, 2)
+    }
+    assert orders[1] != orders[2]
+    blocks = {tuple(orders[1][at : at + 3]) for at in range(0, 24, 3)}
+    assert len(blocks) > 1
+
+
+def test_a_twin_only_where_it_is_asked_for() -> None:
+    """The A/A pair is the first variant's, on the scenarios that the suite names."""
+    twins = {key(trial.cell) for trial in lay_out(suite(), VARIANTS, 1).trials if trial.cell.replica}
+    assert twins == {(NAMES[0], "hello", Load("closed", 1000), 1)}
+    assert not any(trial.cell.replica for trial in lay_out(suite(twins=()), VARIANTS, 1).trials)
+
+
+def test_what_a_variant_does_not_implement_is_left_out() -> None:
+    """A variant has no cell on a scenario that it says it can't serve; its twin neither."""
+    variants = {**VARIANTS, NAMES[0]: replace(VARIANTS[NAMES[0]], implements=("history",))}
+    trials = lay_out(suite(), variants, 1).trials
+    held = {(trial.cell.variant, trial.cell.scenario, trial.cell.replica) for trial in trials}
+    assert (NAMES[0], "hello", 0) not in held
+    assert (NAMES[0], "history", 0) in held
+    assert (NAMES[1], "hello", 1) in held
+
+
+def test_the_command_line_narrows_a_suite() -> None:
+    """Each wish takes the place of the suite's own value, and a twin goes with its scenario."""
+    wanted = narrow(
+        suite(loads=(Load("closed", 10), Load("closed", 20))),
+        variants=NAMES[:1],
+        scenarios=("history",),
+        users=5,
+        blocks=1,
+        window_s=2.0,
+        warmup_s=0.0,
+    )
+    assert wanted.variants == NAMES[:1]
+    assert wanted.twins == ()
+    assert wanted.loads == (Load("closed", 5),)  # two loads that became one are one
+    assert (wanted.timing.warmup_s, wanted.timing.window_s) == (0.0, 2.0)
+    same = narrow(suite(), variants=(), scenarios=(), users=None, blocks=None, window_s=None, warmup_s=None)
+    assert same == suite()
+
+
+def test_unknown_names_are_told() -> None:
+    """A variant, a scenario or a twin's scenario that there is not is told with the nearest one."""
+    scenarios = {"hello": None, "history": None}
+    check_names(suite(), VARIANTS, scenarios)
+    for wrong in (suite(variants=("flask",)), suite(scenarios=("helo",)), suite(twins=("helo",))):
+        with pytest.raises(UsageError, match="did you mean"):
+            check_names(wrong, VARIANTS, scenarios)
+
+
+@pytest.mark.parametrize("path", find_suites(ROOT / "scenarios/suites").values(), ids=lambda path: path.stem)
+def test_the_suites_that_come_with_it_can_be_read(path: Path) -> None:
+    """Every suite of the project names variants and scenarios that there are."""
+    read = load_suite(path)
+    assert {*read.scenarios, *read.twins} <= {file.stem for file in (ROOT / "scenarios").glob("*.py")}
+    assert set(read.variants) <= {file.parent.name for file in (ROOT / "apps").glob("*/variant.toml")}
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("blocks = 0", "blocks: .*greater than"),
+        ("blocks = 'x'", "blocks: .*not 'x'"),
+        ("blocks = 2\nblock = 2", "block: is not a key\n.*did you mean blocks"),
+        ("block = 2", "block: is not a key"),
+        ("", "blocks: is missing\n.*add it"),
+        ("blocks = ", "can't be read"),
+    ],
+)
+def test_a_mistake_in_a_suite_is_told_with_its_place(tmp_path: Path, line: str, says: str) -> None:
+    """File, key and remedy; an unknown key comes before the key that is missing because of it."""
+    path = tmp_path / "mine.toml"
+    head = 'title = ""\nvariants = ["a"]\nscenarios = ["b"]\nwindow_s = 1\nwarmup_s = 0\n'
+    path.write_text(f'{head}{line}\n[[load]]\nprofile = "closed"\nusers = 1\n')
+    with pytest.raises(UsageError, match=f"(?s)mine.toml: .*{says}"):
+        load_suite(path)
+
+
+def test_an_estimate_grows_with_what_is_to_be_done() -> None:
+    """The estimate counts every trial's phases, and what comes before the first."""
+    stage = lay_out(suite(), VARIANTS, 1)
+    whole = estimate_s(stage, Timing(3, 8))
+    assert whole > len(stage.trials) * 11
+    assert estimate_s(stage, Timing(3, 10)) == pytest.approx(whole + 2 * len(stage.trials))
+    assert estimate_s(Stage("first", ()), Timing(3, 8)) >= 0

@@ -1,0 +1,116 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+ASK = """
+import importlib.util, json, random, sys
+from types import SimpleNamespace
+from harness.loadgen.expect import expectation
+from harness.loadgen.http import Response
+
+class Client:
+    def __init__(self):
+        self.expected = []
+    def get(self, path, *, expect=None, name=None, **_):
+        self.expected.append((path, expect))
+    post = get
+
+path, user, task, bodies = sys.argv[1], sys.argv[2], sys.argv[3], json.load(sys.stdin)
+spec = importlib.util.spec_from_file_location("scenario", path)
+module = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+client = Client()
+fake = SimpleNamespace(client=client, random=random.Random(1))
+getattr(getattr(module, user), task)(fake)
+(_, expect), = client.expected
+told = []
+for status, body in bodies:
+    answer = Response(status, b"HTTP/1.1 200 OK", json.dumps(body).encode(), True)
+    told.append(expectation(expect).complaint(answer) if expect is not None else None)
+print(json.dumps([client.expected[0][0], told]))
+"""
+"""Performs one task with a client that keeps what is expected, and asks that about made-up answers."""
+
+
+def complaints(scenario: str, user: str, task: str, *answers: tuple[int, object]) -> list[list[str] | None]:
+    """Return what a scenario's task has to say about each of these answers: kind and words, or None."""
+    ended = subprocess.run(
+        (sys.executable, "-c", ASK, str(ROOT / f"scenarios/{scenario}.py"), user, task),
+        input=json.dumps(answers),
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
+    )
+    assert ended.returncode == 0, ended.stderr
+    told: list[list[str] | None] = json.loads(ended.stdout.splitlines()[-1])[1]
+    return told
+
+
+def kinds(told: list[list[str] | None]) -> list[str | None]:
+    """Return the kinds of these complaints."""
+    return [None if one is None else one[0] for one in told]
+
+
+@pytest.mark.slow
+def test_body_check_of_hello() -> None:
+    """`hello` takes the greeting alone: without its body check a wrong greeting would pass."""
+    told = complaints(
+        "hello",
+        "Hello",
+        "hello",
+        (200, {"message": "Hello, World!"}),
+        (200, {"message": "Hello, Word!"}),
+        (200, {"message": "Hello, World!", "more": 1}),
+        (500, {"message": "Hello, World!"}),
+    )
+    assert kinds(told) == [None, "body", "body", "status"]
+
+
+@pytest.mark.slow
+def test_body_check_of_history() -> None:
+    """`history` reads owner, number, content and order of the rows: without its body check these pass."""
+    import random
+
+    user_id = random.Random(1).randint(1, 1000)
+    rows = [
+        {"content": f"chat {n} of user {user_id}: x", "time": f"2025-01-01T00:00:{n:02d}"} for n in range(60)
+    ]
+    rows += [
+        {"content": f"chat {n} of user {user_id}: x", "time": f"2025-01-01T00:01:{n - 60:02d}"}
+        for n in range(60, 100)
+    ]
+    foreign = [*rows[:-1], {**rows[-1], "content": "chat 1 of user 0: x"}]
+    told = complaints(
+        "history",
+        "History",
+        "history",
+        (200, {"user_id": user_id, "history": rows}),
+        (200, {"user_id": user_id + 1, "history": rows}),
+        (200, {"user_id": user_id, "history": rows[1:]}),
+        (200, {"user_id": user_id, "history": foreign}),
+        (200, {"user_id": user_id, "history": rows[::-1]}),
+        (200, {"user_id": user_id, "history": []}),
+    )
+    assert kinds(told) == [None, "body", "body", "body", "body", "body"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", ["valid", "broken"])
+def test_body_check_of_validate(task: str) -> None:
+    """`validate` wants the task's id, or exactly the three broken fields: without its body check all pass."""
+    accepted = {"status": "success", "data": {"task_id": "task_123456"}}
+    details = [
+        {"field": name, "rule": "x", "message": "x"} for name in ("model_name", "prompt", "temperature")
+    ]
+    refused = {"status": "error", "code": "validation_failed", "message": "x", "details": details}
+    answers = {
+        "valid": [(200, accepted), (200, {**accepted, "data": {}}), (422, refused)],
+        "broken": [(422, refused), (422, {**refused, "details": details[:2]}), (200, accepted)],
+    }
+    assert kinds(complaints("validate", "Validate", task, *answers[task])) == [None, "body", "status"]

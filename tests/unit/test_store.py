@@ -1,0 +1,185 @@
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import synthetic
+from synthetic import on_disk
+
+from harness.ground.errors import EnvironmentUnfit, UsageError
+from harness.records import store as store_module
+from harness.records.disk import checksum, write, writing
+from harness.records.store import Results, StoredRun, damaged_files, read_run
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def stored(tmp_path: Path) -> StoredRun:
+    """Return a small sealed run on disk."""
+    whole = synthetic.run(scenarios=("hello",), blocks=1, twin=None)
+    return on_disk(synthetic.with_trials(whole, *whole.trials[:2]), tmp_path)
+
+
+@pytest.mark.slow
+def test_a_crash_between_any_two_steps_leaves_nothing_half_written(tmp_path: Path) -> None:
+    """At every step of storing a run a crash leaves it absent, incomplete with whole trials, or sealed."""
+    ended = subprocess.run(
+        (sys.executable, str(Path(__file__).parent / "crashes.py"), str(tmp_path)),
+        env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT}/tests"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    told = [json.loads(line) for line in ended.stdout.splitlines()]
+    states = [(one["state"], one["kept"]) for one in told]
+    order = [("absent", 0), ("incomplete", 0), ("incomplete", 1), ("incomplete", 2), ("sealed", 2)]
+    assert states == sorted(states, key=order.index)  # it only ever goes forward
+    assert set(states) == set(order)
+    assert len(told) > 60  # steps, not phases
+    after = Counter((one["state"], one["after"]) for one in told)
+    assert set(after) == {
+        ("absent", "absent"),
+        ("absent", "sealed"),
+        ("incomplete", "sealed"),
+        ("sealed", "sealed"),
+    }
+
+
+def test_the_manifest_covers_every_file(stored: StoredRun) -> None:
+    """Every file of a sealed run but the manifest itself has its checksum in it."""
+    sums = json.loads((stored.folder / "manifest.json").read_text())["sha256"]
+    files = {str(path.relative_to(stored.folder)) for path in stored.folder.rglob("*") if path.is_file()}
+    assert set(sums) == files - {"manifest.json"}
+    assert all(checksum(stored.folder / name) == due for name, due in sums.items())
+    assert not damaged_files(stored)
+
+
+@pytest.mark.parametrize("change", ["changed", "removed", "linked"])
+def test_damage_of_a_sealed_run_is_found(stored: StoredRun, tmp_path: Path, change: str) -> None:
+    """A file that was changed, removed or replaced by a link is named."""
+    path = stored.folder / "trials/001/series.parquet"
+    if change == "changed":
+        path.write_bytes(path.read_bytes()[:-1])
+    else:
+        path.rename(tmp_path / "elsewhere")
+    if change == "linked":
+        path.symlink_to(tmp_path / "elsewhere")
+    assert damaged_files(stored) == ("trials/001/series.parquet",)
+
+
+@pytest.mark.parametrize("name", ["run.json", "trials/001/trial.json", "manifest.json"])
+@pytest.mark.parametrize("damage", [b"", b'{"schema": 1', b"\xff\xfe", b"[]", b"null"])
+def test_a_damaged_file_is_told_with_its_place_and_a_remedy(
+    stored: StoredRun, name: str, damage: bytes
+) -> None:
+    """Whatever is in the file: its path, in one line what is wrong, and what to do."""
+    (stored.folder / name).write_bytes(damage)
+    with pytest.raises(UsageError) as told:
+        damaged_files(read_run(stored.folder))
+    assert told.value.where.endswith(name)
+    assert "\n" not in told.value.what
+    assert told.value.remedy
+
+
+def test_a_run_of_another_schema_is_not_read(stored: StoredRun) -> None:
+    """A run that a later version wrote is refused, not misread."""
+    path = stored.folder / "run.json"
+    path.write_text(path.read_text().replace('"schema": 1', '"schema": 2', 1))
+    with pytest.raises(UsageError, match="schema 2 where 1 was due"):
+        read_run(stored.folder)
+
+
+def test_a_record_that_lies_about_its_place_is_refused(stored: StoredRun) -> None:
+    """A run or trial that names another folder than its own is never written to under that name."""
+    path = stored.folder / "trials/001/trial.json"
+    text = path.read_text()
+    path.write_text(text.replace('"number": 1', '"number": 7', 1))
+    with pytest.raises(UsageError, match="is of trial 7"):
+        read_run(stored.folder)
+    path.write_text(text)
+    path = stored.folder / "run.json"
+    path.write_text(path.read_text().replace(stored.id, "../../somewhere", 1))
+    with pytest.raises(UsageError, match=r"is of the run '\.\./\.\./somewhere'"):
+        read_run(stored.folder)
+
+
+@pytest.mark.parametrize(
+    "name", ["../x", "..", ".", "", "/", "latest/..", "x", "../../../etc/passwd", "20261124-120000-no"]
+)
+def test_what_is_no_run_is_not_found(stored: StoredRun, name: str) -> None:
+    """Neither a path upwards nor a name of nothing leads anywhere."""
+    with pytest.raises(UsageError, match="there is no run"):
+        Results(stored.folder.parent).find(name)
+
+
+def test_a_run_is_found_by_id_folder_and_as_the_latest(stored: StoredRun) -> None:
+    """All three names mean the same run."""
+    store = Results(stored.folder.parent)
+    for name in (stored.id, str(stored.folder), f"{stored.folder}/", "latest"):
+        assert store.find(name).record == stored.record
+
+
+def test_no_run_yet(tmp_path: Path) -> None:
+    """Without any run the message says how to get one."""
+    with pytest.raises(UsageError, match="no run yet"):
+        Results(tmp_path / "none").find("latest")
+
+
+def test_ids_are_new(tmp_path: Path) -> None:
+    """Two runs of one second get different ids, whatever their suite is called."""
+    store, now = Results(tmp_path), datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
+    first = store.new_id("My suite (größer)", now)
+    assert store_module.RUN_ID.fullmatch(first)
+    (tmp_path / first).mkdir()
+    assert store.new_id("My suite (größer)", now) == f"{first}-2"
+    assert store_module.RUN_ID.fullmatch(store.new_id("///", now))
+
+
+def test_missing_trials_are_those_that_are_not_there(stored: StoredRun) -> None:
+    """What is missing follows from the plan and the folders."""
+    assert (stored.planned, stored.missing) == (2, ())
+    for path in (stored.folder / "trials/001").iterdir():
+        path.unlink()
+    assert read_run(stored.folder).missing == (1,)
+
+
+def test_a_trial_needs_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A trial is not begun where it would not fit, and what there is is told."""
+    store = Results(tmp_path)
+    store.insist_on_room()
+    assert not list(tmp_path.iterdir())  # looking leaves nothing
+    monkeypatch.setattr(store_module, "ROOM", 1 << 60)
+    with pytest.raises(EnvironmentUnfit, match=r"are free, .* are needed for the next trial"):
+        store.scratch("20261124-120000-x")
+
+
+def test_other_errors_than_the_disks_pass(tmp_path: Path) -> None:
+    """A mistake in the program is not dressed up as a full disk."""
+    with pytest.raises(FileNotFoundError), writing(tmp_path):
+        (tmp_path / "none").read_text()
+    with pytest.raises(EnvironmentUnfit, match="No space left on device"), writing(tmp_path):
+        raise OSError(28, "No space left on device")
+
+
+def test_writing_again_replaces_a_file_at_once(tmp_path: Path) -> None:
+    """A file is replaced whole; what a crash left aside is used up."""
+    path = tmp_path / "file"
+    (tmp_path / ".file.aside").write_text("left by a crash")
+    write(path, b"one")
+    write(path, b"two")
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+    assert path.read_bytes() == b"two"
+
+
+def test_a_record_comes_back_as_it_was(stored: StoredRun) -> None:
+    """Run and trial are the same after a turn over the disk."""
+    whole = synthetic.run(scenarios=("hello",), blocks=1, twin=None)
+    assert [t.record for t in stored.trials] == [t.record for t in whole.trials[:2]]
+    assert replace(stored.record, stages=()) == replace(whole.record, stages=())

@@ -1,0 +1,192 @@
+import http.server
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import synthetic
+
+from harness.ground.errors import EnvironmentUnfit
+from harness.ground.model import Caps, Placement, Variant
+from harness.ground.observations import Counters
+from harness.lifecycle.sut import POOL_VARIABLE, Sut, SutDidNotStart, is_free, pool_size, start_sut
+from harness.machine.backends.backend import Confinement, Look, Party
+from harness.machine.environments import Environment
+
+
+class Hasty:
+    """A clock on which every wait is over at once, and takes at least a second."""
+
+    def __init__(self) -> None:
+        self.at_ns = 0
+
+    def now_ns(self) -> int:
+        """Return the time so far."""
+        return self.at_ns
+
+    def sleep(self, seconds: float) -> None:
+        """Go on."""
+        self.at_ns += round(max(1.0, seconds) * 1e9)
+
+    def utc(self) -> datetime:
+        """Return a fixed day."""
+        return datetime(2026, 11, 24, tzinfo=UTC)
+
+
+@dataclass
+class FakeParty:
+    """A party that has ended or goes on for ever."""
+
+    exit: int | None = None
+    oom_kills: int = 0
+    caps_enforced: bool = True
+    stopped: bool = False
+
+    def look(self) -> Look:
+        """Return its state."""
+        return Look(Counters(0, oom_kills=self.oom_kills), (), self.exit)
+
+    def stop(self, grace_s: float = 5.0) -> int | None:
+        """Note that it was ended."""
+        self.stopped = grace_s > 0
+        return self.exit
+
+
+@dataclass
+class FakeBackend:
+    """A backend whose parties are made up; writes to the log what the program would."""
+
+    party: FakeParty
+    refuses: bool = False
+    name: str = "fake"
+    asked: list[Confinement] = field(default_factory=list)
+
+    def start(self, confinement: Confinement) -> Party:
+        """Return the party."""
+        self.asked.append(confinement)
+        if self.refuses:
+            raise EnvironmentUnfit("python can't be started: no such program")
+        Path(confinement.command.log).write_text("ModuleNotFoundError: No module named 'flask'\n")
+        return self.party
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+def begin(backend: FakeBackend, folder: Path, port: int) -> Sut:
+    """Start a variant on it."""
+    variant: Variant = synthetic.variant("flask-gunicorn", {"workers": "{cpus}"})
+    return start_sut(
+        backend,
+        variant,
+        Environment(Path("/env/bin"), Path("/env/bin/python"), {}, optimised=True),
+        placement=Placement((0,), (1,), (1,), Caps(2.0, 1 << 30), overlap=False),
+        settings={},
+        services={"SERVICE": "somewhere"},
+        apps_root=folder,
+        port=port,
+        log=folder / "sut.log",
+        clock=Hasty(),
+    )
+
+
+@pytest.fixture
+def unused() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def unhealthy() -> Iterator[int]:
+    """Listen on a port and answer everything with 503."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_error(503)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server.server_port
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_variant_that_never_listens_is_given_up_after_a_minute(tmp_path: Path, unused: int) -> None:
+    """The message has the bound, what was seen, what it must do, and the end of its log; it is ended."""
+    backend = FakeBackend(FakeParty())
+    with pytest.raises(SutDidNotStart) as told:
+        begin(backend, tmp_path, unused)
+    assert told.value.what == f"did not answer GET /healthz on port {unused} within 60 s (nothing listens)"
+    assert "listen on {host}:{port}" in told.value.remedy
+    assert "No module named 'flask'" in told.value.log
+    assert told.value.exit_code == 4
+    assert backend.party.stopped
+
+
+def test_a_variant_that_is_never_healthy_is_told_by_its_status(tmp_path: Path, unhealthy: int) -> None:
+    """One that listens but answers 503 is told apart from one that does not listen."""
+    with pytest.raises(SutDidNotStart, match="it answers 503"):
+        begin(FakeBackend(FakeParty()), tmp_path, unhealthy)
+
+
+def test_a_variant_that_ends_is_not_waited_for(tmp_path: Path, unused: int) -> None:
+    """Its exit status and the end of its log are told at once."""
+    backend = FakeBackend(FakeParty(exit=3))
+    with pytest.raises(SutDidNotStart, match="ended with status 3 before it answered") as told:
+        begin(backend, tmp_path, unused)
+    assert (told.value.exit_status, told.value.oom_kills) == (3, 0)
+    assert "No module named 'flask'" in str(told.value)
+
+
+def test_a_variant_that_the_kernel_kills_at_its_start_is_told_so(tmp_path: Path, unused: int) -> None:
+    """Past its memory cap before it answered: `oom-killed` can be told from what is kept."""
+    with pytest.raises(SutDidNotStart, match="killed by the kernel at its memory cap") as told:
+        begin(FakeBackend(FakeParty(exit=-9, oom_kills=1)), tmp_path, unused)
+    assert told.value.oom_kills == 1
+
+
+def test_a_variant_whose_program_is_missing_is_the_variants_fault(tmp_path: Path, unused: int) -> None:
+    """What the backend can't start is told as the variant's failure, under its name."""
+    with pytest.raises(SutDidNotStart, match="flask-gunicorn: python can't be started"):
+        begin(FakeBackend(FakeParty(), refuses=True), tmp_path, unused)
+
+
+def test_a_sut_is_capped_unprivileged_and_given_what_it_needs(tmp_path: Path, unused: int) -> None:
+    """The SUT is asked for with its CPUs, its caps, another uid, and an environment of its own."""
+    backend = FakeBackend(FakeParty(exit=0))
+    with pytest.raises(SutDidNotStart):
+        begin(backend, tmp_path, unused)
+    (asked,) = backend.asked
+    assert (asked.party, asked.cpus, asked.caps) == ("sut", (0,), Caps(2.0, 1 << 30))
+    assert asked.unprivileged  # the unprivileged uid
+    assert asked.command.env["SERVICE"] == "somewhere"
+    assert asked.command.env[POOL_VARIABLE] == "16"  # 16 a CPU, over two workers
+    assert "PYTHONDONTWRITEBYTECODE" not in asked.command.env
+
+
+@pytest.mark.parametrize(("cpus", "size"), [(1.0, 16), (2.0, 16), (0.5, 16), (1.5, 16)])
+def test_all_variants_have_as_many_connections(cpus: float, size: int) -> None:
+    """Each of a variant's workers gets its share of 16 connections a CPU."""
+    assert pool_size(synthetic.variant("x", {"workers": "{cpus}"}), {}, cpus) == size
+    assert pool_size(synthetic.variant("x", {"workers": 1}), {}, 2.0) == 32
+
+
+def test_a_port_in_use_is_not_free() -> None:
+    """A port on which somebody listens, on any address, is in use."""
+    for address in ("127.0.0.1", "0.0.0.0"):
+        with socket.socket() as server:
+            server.bind((address, 0))
+            server.listen()
+            port = int(server.getsockname()[1])
+            assert not is_free(port)
+        assert is_free(port)
