@@ -146,7 +146,7 @@ def _follow(bench: Bench, generator: Generator, sut: Party, sampler: Sampler, te
             elif told.event == "failed":
                 raise _Spoiled(f"the barrier was not reached: {facts['why']}")
             elif told.event == "done":
-                sampler.take_due()  # the window's end, where the generator was quicker to tell than we to look
+                sampler.take_due()  # the window's end, where the generator was quicker to tell than we
                 return
         if clock.now_ns() >= look_ns:
             look_ns = clock.now_ns() + 500_000_000

@@ -17,7 +17,6 @@ import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
@@ -69,6 +68,10 @@ class RunRecord:
     def ceiling(self, scenario: str) -> float | None:
         """Return the most requests/s that the generator reached with a scenario; None if not measured."""
         return next((one.requests_per_s for one in self.calibration if one.scenario == scenario), None)
+
+
+_RUN = TypeAdapter(RunRecord)
+_TRIAL = TypeAdapter(TrialRecord)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +197,7 @@ class Results:
         folder = self.folder / record.id
         with writing(folder):
             (folder / "trials").mkdir(parents=True)
-            write(folder / "run.json", _dump(RunRecord, record))
+            write(folder / "run.json", _dump(_RUN, record))
 
     def scratch(self, run_id: str) -> Path:
         """Return an empty folder inside the run for a trial that is going on.
@@ -215,7 +218,7 @@ class Results:
         """
         final = scratch.parent / "trials" / f"{record.number:03d}"
         with writing(final):
-            write(scratch / "trial.json", _dump(TrialRecord, record))
+            write(scratch / "trial.json", _dump(_TRIAL, record))
             for path in scratch.iterdir():
                 sync(path)
             sync(scratch)
@@ -259,7 +262,7 @@ class Results:
 
 def read_run(folder: Path) -> StoredRun:
     """Read a run's folder; raises UsageError for a file that is damaged, moved, or of another schema."""
-    record = _load(RunRecord, folder / "run.json", "restore it from a copy, or remove the whole folder")
+    record = _load(_RUN, folder / "run.json", "restore it from a copy, or remove the whole folder")
     if record.schema != SCHEMA:
         raise UsageError(
             f"schema {record.schema} where {SCHEMA} was due",
@@ -278,7 +281,7 @@ def read_run(folder: Path) -> StoredRun:
 
 def _read_trial(run: RunRecord, path: Path) -> StoredTrial:
     remedy = f"restore it from a copy, or remove {path.parent}; webdyno resume {run.id} repeats that trial"
-    record = _load(TrialRecord, path, remedy)
+    record = _load(_TRIAL, path, remedy)
     if (record.run, f"{record.number:03d}") != (run.id, path.parent.name):
         raise _damaged(path, f"is of trial {record.number} of the run {record.run!r}", remedy)
     return StoredTrial(record, path.parent)
@@ -315,18 +318,13 @@ def _read_parquet(path: Path) -> pd.DataFrame:
     return pd.read_parquet(path) if path.exists() else pd.DataFrame()
 
 
-@cache
-def _adapter(kind: type[_Record]) -> TypeAdapter[_Record]:
-    return TypeAdapter(kind)  # takes longer than reading a file with it
+def _dump(kind: TypeAdapter[_Record], record: _Record) -> bytes:
+    return kind.dump_json(record, indent=1) + b"\n"
 
 
-def _dump(kind: type[_Record], record: _Record) -> bytes:
-    return _adapter(kind).dump_json(record, indent=1) + b"\n"
-
-
-def _load(kind: type[_Record], path: Path, remedy: str) -> _Record:
+def _load(kind: TypeAdapter[_Record], path: Path, remedy: str) -> _Record:
     try:
-        return _adapter(kind).validate_json(path.read_bytes())
+        return kind.validate_json(path.read_bytes())
     except OSError as error:
         raise _damaged(path, f"can't be read: {error.strerror}", remedy) from error
     except ValidationError as error:
