@@ -18,10 +18,13 @@ from gevent.hub import get_hub
 from scripted import HELLO, Peer, Responder, replies, serving
 from talking import Sources, talking
 
+from harness.loadgen import client as client_module
 from harness.loadgen import pump as pump_module
 from harness.loadgen.client import OK, Client, Expect
-from harness.loadgen.http import Response
+from harness.loadgen.connection import Connection
+from harness.loadgen.http import Reading, Response
 from harness.loadgen.pump import IN, EpollSource, Pump, WatcherSource
+from harness.loadgen.target import target_of
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -177,6 +180,34 @@ def test_timers_are_on_time_while_each_answer_costs_a_millisecond(source: Source
     assert talk.errors == []
     assert rounds > 20
     assert worst_s < 0.010
+
+
+class Flooded(Connection):
+    """A connection on which there is always more to read."""
+
+    def receive(self) -> bytes:
+        """Return interim answers, without end and without a pause."""
+        return b"HTTP/1.1 100 Continue\r\n\r\n" * 1000
+
+
+def test_one_who_never_has_to_wait_lets_others_run() -> None:
+    """A user whose answer never stops coming gives others their turn, and ends with its time-out."""
+    with talking("http://127.0.0.1:1") as talk:
+        deadline_ns = time.monotonic_ns() + 300_000_000
+        connection = Flooded(target_of(talk.url), talk.pump, deadline_ns)
+        connection.descriptor = -1
+        talk.pump._waiters[-1] = connection
+        reader = gevent.spawn(client_module._read_on, connection, Reading("GET"), connection.receive())
+        worst_s = 0.0
+        while not reader.ready():
+            before_s = time.thread_time()
+            gevent.sleep(0.001)
+            worst_s = max(worst_s, time.thread_time() - before_s)
+        with pytest.raises(TimeoutError):
+            reader.get()
+        assert time.monotonic_ns() - deadline_ns < 200_000_000
+        assert worst_s < 0.015
+        del talk.pump._waiters[-1]
 
 
 def test_users_are_served_evenly(source: Sources) -> None:
