@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -37,6 +38,7 @@ _tallies = TypeAdapter(Tally)
 
 def install(environment: Any) -> Ensemble:
     """Give a Locust process its part; return its users' ensemble."""
+    _allow_descriptors()
     path = os.environ.get(ASSIGNMENT)
     assignment = None if path is None else TypeAdapter(Assignment).validate_json(Path(path).read_bytes())
     ensemble = Ensemble(assignment)
@@ -52,6 +54,15 @@ def install(environment: Any) -> Ensemble:
         take_precedence()
         _lead_alone(runner, ensemble, assignment)
     return ensemble
+
+
+def _allow_descriptors() -> None:
+    """Raise the limit of open files as far as is permitted: Locust stops at 10 000, some users sooner."""
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    except (OSError, ValueError):
+        pass  # macOS refuses "unlimited"; Locust's own limit stands
 
 
 class Leader:

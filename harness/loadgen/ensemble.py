@@ -102,7 +102,7 @@ class Ensemble:
         now_ns = time.monotonic_ns()
         for member in self._members:
             if member.client.sent_ns is not None:
-                self.recorder.gave_up(member.client.sent_ns, now_ns)
+                member.client.give_up(now_ns)
         return now_ns
 
 

@@ -43,6 +43,8 @@ class BenchUser(User):
     wait_time = constant(0)
     timeout_s = 30.0
     """How long a request may take before it counts as an error."""
+    ca_file: str | None = None
+    """The PEM file of the CA of an `https://` target; else `WEBDYNO_CA_FILE`, else the system's."""
 
     def __init__(self, environment: Any) -> None:
         super().__init__(environment)
@@ -58,7 +60,7 @@ class BenchUser(User):
         """Randomness of this user's own, equal in every trial of a block."""
         self._only_task = self.tasks[0] if len(set(self.tasks)) == 1 else None
         host = environment.host or self.host
-        self.client = Client(host, self.ensemble.pump, recorder, self.number, self.timeout_s)
+        self.client = Client(host, self.ensemble.pump, recorder, self.number, self.timeout_s, self.ca_file)
 
     def run(self) -> None:
         """Arrive at the barrier, then perform tasks until the window's end or Locust's stop."""
