@@ -54,15 +54,25 @@ def csv_files(tables: Sequence[Table]) -> dict[str, str]:
     return {f"{kind}.csv": to_csv(tables, kind) for kind in TITLES}
 
 
+_NAME_WIDTH = 32
+"""Names of variants are shown whole up to here, whatever else must be folded."""
+
+
 def to_rich(table: Table) -> RichTable:
     """Return a table for the terminal; nothing in it is taken for markup."""
     rich = RichTable(
         title=Text(f"{table.scenario} ({table.load}): {table.title}"),
         title_justify="left",
         box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
     )
+    longest = max((len(row[0].text) for row in table.rows), default=0)
     for index, header in enumerate(table.headers):
-        rich.add_column(Text(header), justify="left" if _is_text(table, index) else "right")
+        rich.add_column(
+            Text(header),
+            justify="left" if _is_text(table, index) else "right",
+            min_width=min(longest, _NAME_WIDTH) if index == 0 else None,
+        )
     for row in table.rows:
         rich.add_row(*(_styled(shown) for shown in row))
     return rich

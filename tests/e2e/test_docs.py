@@ -188,14 +188,9 @@ def test_reference_lists_every_key() -> None:
     assert set(keys(section("docs/reference.md", "## Suites"))) == suite
     prose = section("docs/reference.md", "## variant.toml")
     assert all(f"`{{{name}}}`" in prose for name in manifest.PLACEHOLDERS)
-    needs, endpoints, *kinds = rows(section("docs/reference.md", "## Scenarios"))
+    needs, endpoints = rows(section("docs/reference.md", "## Scenarios"))
     assert (needs[0], endpoints[0]) == ("`NEEDS`", "`ENDPOINTS`")
     assert set(re.findall(r"`(\w+)`", needs[1])) == set(STARTERS)
-    written = re.search(
-        r"^KINDS = (?:.*?)^\)", text_of("harness/loadgen/client.py"), re.MULTILINE | re.DOTALL
-    )
-    assert written, "read, not imported: the load generator is for Locust's process alone"
-    assert [kind[0].strip("`") for kind in kinds] == re.findall(r'^ +"(\w+)": ', written[0], re.MULTILINE)
 
 
 def test_reference_lists_every_field_of_the_records() -> None:
