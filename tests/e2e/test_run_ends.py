@@ -10,7 +10,11 @@ from pathlib import Path
 
 import pytest
 from parties import as_root, until
-from running import APPS, LEFT_WITHIN_S, Home, row_of
+from running import LEFT_WITHIN_S, ROOT, Home, row_of
+
+from harness.lifecycle.sut import is_free
+from harness.lifecycle.verify import failures, verify
+from harness.records.contract import load_cases
 
 pytestmark = [as_root, pytest.mark.slow]
 MOMENTS = 10
@@ -171,16 +175,16 @@ def test_a_full_disk_ends_the_run_with_what_is_kept(home: Home) -> None:
 
 
 def test_serve_until_ctrl_c(home: Home, tmp_path: Path) -> None:
-    """`webdyno serve` answers on the port that was asked for until Ctrl-C; then the port is free again."""
-    import httpx
-
-    with home.start("serve", "plain", "--port", "9000", "--apps", str(APPS), "--yes") as command:
+    """`webdyno serve` keeps the whole contract on its port until Ctrl-C; then the port is free again."""
+    arguments = ("serve", "flask-gunicorn", "--port", "9000", "--apps", str(ROOT / "apps"), "--yes")
+    with home.start(*arguments) as command:
         command.await_said("serves http://127.0.0.1:9000")
-        assert httpx.get("http://127.0.0.1:9000/json").json() == {"message": "Hello, World!"}
-        taken = Home(tmp_path / "other").do("serve", "plain", "--port", "9000", "--apps", str(APPS), "--yes")
+        cases = verify("http://127.0.0.1:9000", load_cases(ROOT / "apps/contract"), services=("postgres",))
+        assert not failures(cases)
+        assert sum(case.passed is True for case in cases) > 100
+        taken = Home(tmp_path / "other").do(*arguments)
         assert (taken.status, "port 9000 is in use" in taken.complaint) == (3, True), taken
         command.signal(signal.SIGINT)
         ended = command.end(bound_s=15)
     assert ended.status == 0, ended
-    with pytest.raises(httpx.ConnectError):
-        httpx.get("http://127.0.0.1:9000/json")
+    assert is_free(9000)
