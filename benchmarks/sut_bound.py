@@ -27,14 +27,12 @@ from harness.ground.histogram import Histogram, read_log
 from harness.ground.model import Load, Timing
 from harness.ground.observations import Assignment, GeneratorRecord
 from harness.ground.process import Command
-from harness.lifecycle import runner
+from harness.cli.holding import hold, placement_here
 from harness.lifecycle.sut import free_port
-from harness.lifecycle.trial import Bench
+from harness.lifecycle.bench import Bench, Job
 from harness.machine.backends.backend import Confinement
-from harness.machine.custody.guard import guard
 from harness.machine.fingerprint import fingerprint
 from harness.machine.generator import locust_command
-from harness.machine.placement import memory_here, place, usable_cpus
 from harness.records.project import find_project
 
 VARIANTS = ("fastapi-uvicorn", "flask-gunicorn", "django-gunicorn")
@@ -58,7 +56,7 @@ class Reading:
 def webdyno(bench: Bench, base_url: str, connections: int, folder: Path) -> tuple[float, float, float]:
     """Return requests/s, p50 and p99 by the load engine."""
     assignment = Assignment(Load("closed", connections), Timing(WARMUP_S, WINDOW_S), 1, 1, str(folder))
-    run(bench, locust_command(bench.scenarios["hello"], base_url, assignment, folder / "log"))
+    run(bench, locust_command(bench.job.scenarios["hello"], base_url, assignment, folder / "log"))
     record = TypeAdapter(GeneratorRecord).validate_json((folder / "load.json").read_bytes())
     assert record.load.errors == 0, record.load.first_errors
     window = [i for i in read_log((folder / "latency.hlog").read_text()) if i.start_s >= 0]
@@ -110,7 +108,9 @@ REFERENCE = {64: "wrk", 1000: "raw epoll"}
 
 def run(bench: Bench, command: Command) -> None:
     """Run a client on the generator's core to its end."""
-    confinement = Confinement("generator", command, bench.placement.generator_cpus, None, unprivileged=False)
+    confinement = Confinement(
+        "generator", command, bench.job.placement.generator_cpus, None, unprivileged=False
+    )
     party = bench.backend.start(confinement)
     try:
         while party.look().exit is None:
@@ -128,7 +128,7 @@ def readings(bench: Bench, rounds: int, connections: Sequence[int]) -> Iterator[
                 for client in ("webdyno", reference, f"{reference} again"):
                     with tempfile.TemporaryDirectory(prefix="webdyno-") as folder:
                         log = Path(folder) / "sut.log"
-                        sut = bench.start(bench.variants[variant], None, port=free_port(), log=log)
+                        sut = bench.start(bench.job.variants[variant], None, port=free_port(), log=log)
                         try:
                             figures = CLIENTS[client](bench, sut.base_url, count, Path(folder))
                         finally:
@@ -173,27 +173,16 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, required=True)
     wanted = parser.parse_args()
-    project, clock = find_project(Path.cwd()), SystemClock()
-    variants = {name: project.variants()[name] for name in VARIANTS}
-    run_id = f"{clock.utc():%Y%m%d-%H%M%S}-benchmark"
-    placement = place(usable_cpus(), cpus_wanted=1, memory_wanted=None, memory_bytes=memory_here())
-    with (
-        guard(run_id) as journal,
-        tempfile.TemporaryDirectory(prefix="webdyno-") as folder,
-        runner.bench(
-            run_id,
-            journal,
-            variants=variants,
-            scenarios={"hello": project.scenarios()["hello"]},
-            placement=placement,
-            timing=Timing(WARMUP_S, WINDOW_S),
-            seed=1,
-            apps_root=project.apps,
-            logs=Path(folder),
-            clock=clock,
-            tell=lambda step: print(step, file=sys.stderr),
-        ) as bench,
-    ):
+    project = find_project(Path.cwd())
+    job = Job(
+        run=f"{SystemClock().utc():%Y%m%d-%H%M%S}-benchmark",
+        variants={name: project.variants()[name] for name in VARIANTS},
+        scenarios={"hello": project.scenarios()["hello"]},
+        placement=placement_here(1, None),
+        timing=Timing(WARMUP_S, WINDOW_S),
+        seed=1,
+    )
+    with hold(project, job, lambda step: print(step, file=sys.stderr)) as bench:
         found = list(readings(bench, wanted.rounds, wanted.connections))
     machine = asdict(fingerprint())
     wanted.out.parent.mkdir(exist_ok=True)

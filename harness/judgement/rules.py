@@ -38,7 +38,7 @@ RULES: tuple[Rule, ...] = (
         "invalid",
         "the trial has a measurement window",
         "a measurement window",
-        "read sut.log and generator.log in the trial's folder, then `webdyno resume`",
+        "read sut.log and generator.log in the trial's folder, mend what they name, and run again",
     ),
     Rule(
         "sut-crashed",

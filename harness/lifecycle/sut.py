@@ -16,6 +16,7 @@ from harness.ground.placeholders import fill
 from harness.ground.process import Command, last_lines
 from harness.machine.backends.backend import Backend, Confinement, Look, Party
 from harness.machine.environments import Environment, sut_environment
+from harness.machine.listeners import listens
 from harness.records.manifest import start_command
 
 HOST = "127.0.0.1"
@@ -125,11 +126,12 @@ def _await_health(party: Party, variant: Variant, port: int, log: Path, clock: C
     last = "nothing listens"
     while clock.now_ns() < limit_ns:
         status = _status(port)
-        if status == 200:
+        seen = party.look()
+        foreign = status is not None and listens(port, seen.pids) is False
+        if status == 200 and seen.exit is None and not foreign:
             return
         if status is not None:
-            last = f"it answers {status}"
-        seen = party.look()
+            last = "another program answers there" if foreign else f"it answers {status}"
         if seen.exit is not None:
             raise SutDidNotStart(
                 f"{_how_it_ended(seen)} before it answered GET /healthz",

@@ -159,7 +159,7 @@ def _parse(path: Path) -> _Manifest:
         raise UsageError(
             f"can't be read: {error.strerror}",
             where=str(path),
-            remedy="a variant is a folder with a variant.toml; webdyno new-variant makes one",
+            remedy="a variant is a folder with a variant.toml; copy one of apps/",
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"is not TOML: {error}", where=str(path), remedy="correct that line") from error

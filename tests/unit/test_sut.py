@@ -1,4 +1,5 @@
 import http.server
+import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -44,10 +45,11 @@ class FakeParty:
     oom_kills: int = 0
     caps_enforced: bool = True
     stopped: bool = False
+    pids: tuple[int, ...] = ()
 
     def look(self) -> Look:
         """Return its state."""
-        return Look(Counters(0, oom_kills=self.oom_kills), (), self.exit)
+        return Look(Counters(0, oom_kills=self.oom_kills), self.pids, self.exit)
 
     def stop(self, grace_s: float = 5.0) -> int | None:
         """Note that it was ended."""
@@ -137,6 +139,13 @@ def test_a_variant_that_is_never_healthy_is_told_by_its_status(tmp_path: Path, u
     """One that listens but answers 503 is told apart from one that does not listen."""
     with pytest.raises(SutDidNotStart, match="it answers 503"):
         begin(FakeBackend(FakeParty()), tmp_path, unhealthy)
+
+
+def test_the_answer_of_another_program_is_not_the_variants(tmp_path: Path, unhealthy: int) -> None:
+    """Where somebody else listens on the port, that is told, whatever it answers."""
+    somebody_else = FakeParty(pids=(os.getppid(),))
+    with pytest.raises(SutDidNotStart, match="another program answers there"):
+        begin(FakeBackend(somebody_else), tmp_path, unhealthy)
 
 
 def test_a_variant_that_ends_is_not_waited_for(tmp_path: Path, unused: int) -> None:
