@@ -22,14 +22,14 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
+from harness.cli.holding import hold, placement_here
 from harness.ground.clock import SystemClock
 from harness.ground.histogram import Histogram, read_log
 from harness.ground.model import Load, Timing
 from harness.ground.observations import Assignment, GeneratorRecord
 from harness.ground.process import Command
-from harness.cli.holding import hold, placement_here
-from harness.lifecycle.sut import free_port
 from harness.lifecycle.bench import Bench, Job
+from harness.lifecycle.sut import free_port
 from harness.machine.backends.backend import Confinement
 from harness.machine.fingerprint import fingerprint
 from harness.machine.generator import locust_command

@@ -15,7 +15,7 @@ from harness.ground.errors import UsageError
 from harness.ground.model import Cell, Load, PlannedTrial, Stage, Timing, Variant
 from harness.ground.names import choose, suggestion
 
-TRIAL_OVERHEAD_S = 6.5
+TRIAL_OVERHEAD_S = 3.5
 """Start-up, the barrier, the drain and the clean-up of one trial, about, on two cores."""
 
 
