@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
+from pathlib import Path
 from types import FrameType
 
 import click
@@ -20,6 +21,7 @@ from harness.ground.names import choose
 
 def run_command_line(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; every error ends here, in one message."""
+    console.bear_any_text()
     try:
         with _signals():
             cli.main(args=arguments, prog_name="webdyno", standalone_mode=False)
@@ -96,3 +98,7 @@ class _Commands(click.Group):
 @click.version_option(__version__, prog_name="webdyno")
 def cli() -> None:
     """Compare web frameworks: which is faster here, by how much, and can that number be trusted."""
+    try:
+        Path.cwd()
+    except FileNotFoundError as error:
+        raise UsageError("the current folder is no longer there", remedy="go to another one") from error

@@ -22,6 +22,7 @@ def show_run(stored: StoredRun, summary: Summary) -> None:
     """Show a run's tables and findings, and what is missing from it."""
     for table in tables.build(summary):
         out.print(table_formats.to_rich(table))
+    out.print(f"{table_formats.LEGEND} * marks the best.", markup=False, highlight=False)
     for line in findings.in_words(summary):
         out.print(line, markup=False, highlight=False)
     if stored.state == "incomplete":

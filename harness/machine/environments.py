@@ -105,13 +105,19 @@ def compile_bytecode(environment: Environment, variant: Variant, *, apps_root: P
 
 
 def cache_folder() -> Path:
-    """Return where environments are kept: `WEBDYNO_CACHE`, else a place that other uids can read."""
+    """Return where environments are kept: `WEBDYNO_CACHE`, else a place that other uids can read.
+
+    Raises EnvironmentUnfit for a user without a home folder who names none.
+    """
     given = os.environ.get("WEBDYNO_CACHE")
     if given:
         return Path(given).expanduser().absolute()
     if os.geteuid() == 0:
         return Path("/var/cache/webdyno")
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser().absolute() / "webdyno"
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser().absolute() / "webdyno"
+    except RuntimeError as error:
+        raise EnvironmentUnfit("this user has no home folder", remedy="set WEBDYNO_CACHE") from error
 
 
 def key(requirements: str, interpreter: Interpreter) -> str:

@@ -105,7 +105,7 @@ def _candidates(version: str) -> Iterator[str]:
     on_path = shutil.which(f"python{version}")
     if on_path is not None:
         yield on_path
-    root = Path(os.environ.get("PYENV_ROOT") or "~/.pyenv").expanduser()
+    root = Path(os.environ.get("PYENV_ROOT") or os.path.expanduser("~/.pyenv"))  # noqa: PTH111 - bears no home
     installed = root.glob(f"versions/{version}.*/bin/python{version}")
     for path in sorted(installed, key=_numbers, reverse=True):
         yield str(path)

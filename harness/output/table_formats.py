@@ -54,8 +54,9 @@ def csv_files(tables: Sequence[Table]) -> dict[str, str]:
     return {f"{kind}.csv": to_csv(tables, kind) for kind in TITLES}
 
 
-_NAME_WIDTH = 32
-"""Names of variants are shown whole up to here, whatever else must be folded."""
+_MOST_WHOLE = 32
+"""Figures and names of variants are shown whole up to here, whatever else must be folded: half a figure
+would be read as another one."""
 
 
 def to_rich(table: Table) -> RichTable:
@@ -66,12 +67,13 @@ def to_rich(table: Table) -> RichTable:
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
     )
-    longest = max((len(row[0].text) for row in table.rows), default=0)
     for index, header in enumerate(table.headers):
+        longest = max((len(_styled(row[index])) for row in table.rows), default=0)
+        whole = index == 0 or not _is_text(table, index)
         rich.add_column(
             Text(header),
             justify="left" if _is_text(table, index) else "right",
-            min_width=min(longest, _NAME_WIDTH) if index == 0 else None,
+            min_width=min(longest, _MOST_WHOLE) if whole else None,
         )
     for row in table.rows:
         rich.add_row(*(_styled(shown) for shown in row))

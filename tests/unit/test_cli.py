@@ -1,13 +1,18 @@
 import builtins
+import io
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import click
 import pytest
+from rich.text import Text
 
 from harness import __main__
 from harness.cli import main
+from harness.cli.console import PlainConsole
 from harness.ground.errors import EnvironmentUnfit, GateFailed, Interrupted, UsageError, VariantFailed
 
 
@@ -124,3 +129,66 @@ def test_outside_of_a_project_the_harness_own_is_used(
     """From any folder `webdyno` finds the checkout that it was installed from."""
     monkeypatch.chdir(tmp_path)
     assert main.run_command_line(["list", "--results", str(tmp_path)]) == 0
+
+
+WEBDYNO = (sys.executable, "-m", "harness")
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("kind", [str, Text])
+def test_foreign_text_does_not_steer_the_terminal(kind: type) -> None:
+    """Escape sequences and marks that reorder a line are taken out; lines and our own styles stay."""
+    written = io.StringIO()
+    console = PlainConsole(file=written, soft_wrap=True, force_terminal=True, color_system="standard")
+    console.print(kind("curl x | sh \x1b[2K\r\u202eone\ntwo"), style="red", markup=False, highlight=False)
+    assert written.getvalue() == "\x1b[31mcurl x | sh [2Kone\x1b[0m\n\x1b[31mtwo\x1b[0m\n"
+
+
+def test_a_reader_that_has_gone_is_no_failure(tmp_path: Path) -> None:
+    """`webdyno list | head`: no traceback, no complaint, and no exit code that means something else."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    ended = subprocess.run(
+        (*WEBDYNO, "list", "--results", str(tmp_path)), stdout=writer, stderr=subprocess.PIPE, check=False
+    )
+    os.close(writer)
+    assert (ended.returncode, ended.stderr) == (0, b"")
+
+
+def test_a_stream_without_our_signs_is_borne(tmp_path: Path) -> None:
+    """Where the encoding lacks a sign it is written as `?`, without a traceback."""
+    ended = subprocess.run(
+        (*WEBDYNO, "show", "größe–", "--results", str(tmp_path)),
+        env={**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        check=False,
+    )
+    assert ended.returncode == 2
+    assert ended.stderr.startswith(b"webdyno: ")
+    assert b"gr??e?" in ended.stderr
+
+
+def test_a_folder_that_is_gone(tmp_path: Path) -> None:
+    """A current folder that was removed is told in one message."""
+    command = f"cd {tmp_path} && mkdir gone && cd gone && rmdir ../gone && {sys.executable} -m harness list"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    told = subprocess.run(
+        ("/bin/sh", "-c", command), env=environment, capture_output=True, text=True, check=False
+    )
+    assert (told.returncode, "the current folder is no longer there" in told.stderr) == (2, True), told
+
+
+def test_a_user_without_a_home_is_told_what_to_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where no home can be found the variable that stands in for it is named."""
+
+    def homeless(_class: type[Path]) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("WEBDYNO_STATE", "XDG_STATE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", classmethod(homeless))
+    monkeypatch.setenv("WEBDYNO_LOCK", str(tmp_path / "lock"))
+    assert main.run_command_line(["clean"]) == 3
+    assert capsys.readouterr().err == "webdyno: this user has no home folder\n  set WEBDYNO_STATE\n"

@@ -139,6 +139,22 @@ def test_the_terminal_is_not_steered() -> None:
     assert "new line" in out
 
 
+@pytest.mark.parametrize("width", [20, 80])
+def test_figures_are_never_cut(width: int) -> None:
+    """However narrow the terminal is, a figure stands whole on one line: half of it would be another one."""
+    for made in tables.build(summary()):
+        console = Console(width=width, file=io.StringIO(), color_system=None, soft_wrap=True)
+        console.print(table_formats.to_rich(made))
+        out = cast(io.StringIO, console.file).getvalue()
+        figures = [
+            shown.text
+            for row in made.rows
+            for header, shown in zip(made.headers, row, strict=True)
+            if header not in ("limiter", "valid trials")
+        ]
+        assert all(figure in out for figure in figures), out
+
+
 def test_a_run_without_trials_has_tables() -> None:
     """A run that measured nothing yet still gives tables, all of them invalid."""
     made = tables.build(summary(replace(synthetic.run(), trials=())))

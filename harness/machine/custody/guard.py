@@ -25,11 +25,17 @@ _PACKAGE_PARENT = Path(harness.__file__).resolve().parent.parent
 
 
 def state_folder() -> Path:
-    """Return the folder that holds the journals of runs that are going on, or ended badly."""
+    """Return the folder that holds the journals of runs that are going on, or ended badly.
+
+    Raises EnvironmentUnfit for a user without a home folder who names none.
+    """
     if chosen := os.environ.get(STATE_VARIABLE):
         return Path(chosen)
     base = os.environ.get("XDG_STATE_HOME")
-    return (Path(base) if base else Path.home() / ".local/state") / "webdyno"
+    try:
+        return (Path(base) if base else Path.home() / ".local/state") / "webdyno"
+    except RuntimeError as error:
+        raise EnvironmentUnfit("this user has no home folder", remedy=f"set {STATE_VARIABLE}") from error
 
 
 def lock_path() -> Path:
