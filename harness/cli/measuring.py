@@ -114,7 +114,7 @@ def resume(name: str, results: Path | None, yes: bool, as_json: bool) -> None:
     if not stored.missing and stored.state == "incomplete":
         _conclude(project, store, stored, as_json=as_json)
         return
-    job = resuming.job_of(stored, asdict(fingerprint()))
+    job = resuming.job_of(stored, project.scenarios(), asdict(fingerprint()))
     ask_once(project, job.variants, yes=yes)
     insist_on_descriptors(max(trial.cell.load.users for stage in stored.stages for trial in stage.trials))
     store.insist_on_room()
@@ -166,12 +166,21 @@ def _measure(
     out = console.complaints if as_json else console.out
     for line in announce:
         out.print(line, markup=False, highlight=False)
-    with _telling_what_is_kept(store, job.run):
+    with _telling_what_is_kept(store, job.run), _needing_a_reader():
         with Progress(out) as progress, hold(project, job, progress.tell) as bench:
             runner.insist(runner.check_contract(bench, project.apps / "contract", progress.tell))
             begin(bench, progress.tell)
             finished = runner.carry_out(bench, store, store.find(job.run), progress.tell)
         _conclude(project, store, finished, as_json=as_json)
+
+
+@contextmanager
+def _needing_a_reader() -> Iterator[None]:
+    """Have a run whose reader has gone (`webdyno run | head`) end as interrupted, never as done."""
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise Interrupted("nobody reads its output any more") from error
 
 
 @contextmanager

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from harness.ground.errors import EnvironmentUnfit, UsageError
+from harness.ground.model import Scenario
 from harness.lifecycle.bench import Job
-from harness.records.heads import load_scenario
 from harness.records.manifest import MANIFEST, load_variant
 from harness.records.store import StoredRun
 
@@ -15,8 +15,8 @@ _SAME = ("cpu_model", "architecture", "cpus_usable", "memory_bytes", "kernel", "
 """What makes trials of two moments comparable, by the fingerprint's names."""
 
 
-def job_of(stored: StoredRun, fingerprint: Mapping[str, object]) -> Job:
-    """Return what an incomplete run was set up for.
+def job_of(stored: StoredRun, scenarios: Mapping[str, Scenario], fingerprint: Mapping[str, object]) -> Job:
+    """Return what an incomplete run was set up for; `scenarios` are this project's.
 
     Raises UsageError where the run is sealed, or a variant or scenario is no longer what it was (which is
     also why no command of a `run.json` that somebody changed is ever run); EnvironmentUnfit where this is
@@ -30,7 +30,15 @@ def job_of(stored: StoredRun, fingerprint: Mapping[str, object]) -> Job:
         if load_variant(Path(variant.folder)) != variant:
             raise _changed(Path(variant.folder, MANIFEST))
     for scenario in stored.record.scenarios:
-        if load_scenario(Path(scenario.path)) != scenario:
+        # Scenarios are run as us, unasked: never one that a `run.json` from elsewhere points to.
+        here = scenarios.get(scenario.id)
+        if here is None or here.path != scenario.path:
+            raise UsageError(
+                f"is not this project's scenario {scenario.id!r}",
+                where=scenario.path,
+                remedy="resume the run in the project that it was begun in, or start a new run",
+            )
+        if here != scenario:
             raise _changed(Path(scenario.path))
     for name in _SAME:
         then, now = stored.fingerprint.get(name), fingerprint.get(name)

@@ -259,6 +259,23 @@ def test_a_run_whose_variant_changed_is_not_resumed(home: Home, sealed: Path) ->
     assert "plain/variant.toml: has changed since the run began" in ended.complaint
 
 
+def test_a_scenario_from_elsewhere_is_not_resumed(home: Home, sealed: Path) -> None:
+    """A `run.json` that points to a scenario outside of the project never has it run: it would run as us."""
+    (sealed / "manifest.json").unlink()
+    shutil.rmtree(sealed / "trials/002")
+    record = json.loads((sealed / "run.json").read_bytes())
+    foreign = home.folder / "elsewhere/hello.py"
+    foreign.parent.mkdir()
+    ran = home.folder / "ran"
+    source = Path(record["scenarios"][0]["path"]).read_text()
+    foreign.write_text(f"{source}\nopen({str(ran)!r}, 'w')\n")
+    record["scenarios"][0]["path"] = str(foreign)
+    (sealed / "run.json").write_text(json.dumps(record))
+    ended = home.do("resume", "--yes")
+    assert (ended.status, ran.exists()) == (2, False), ended
+    assert f"{foreign}: is not this project's scenario 'hello'" in ended.complaint
+
+
 def test_a_complete_run_without_its_seal_is_sealed(home: Home, sealed: Path) -> None:
     """A run that ended between its last trial and its seal is sealed by `resume`, without measuring."""
     before = home.trials()
