@@ -137,6 +137,10 @@ def _follow(bench: Bench, generator: Generator, sut: Party, sampler: Sampler, te
     look_ns = 0
     while clock.now_ns() < limit_ns:
         sampler.take_due()
+        ended: str | None = None
+        if clock.now_ns() >= look_ns:
+            look_ns = clock.now_ns() + 500_000_000
+            ended = _ended(generator, sut)  # before its last words are heard, lest they be missed
         for told in generator.listen():
             facts: dict[str, Any] = told.facts
             if told.event == "barrier":
@@ -148,22 +152,23 @@ def _follow(bench: Bench, generator: Generator, sut: Party, sampler: Sampler, te
             elif told.event == "done":
                 sampler.take_due()  # the window's end, where the generator was quicker to tell than we
                 return
-        if clock.now_ns() >= look_ns:
-            look_ns = clock.now_ns() + 500_000_000
-            _check_alive(generator, sut)
+        if ended is not None:
+            raise _Spoiled(ended)
         due_ns = sampler.due_ns
         now_ns = clock.now_ns()
         clock.sleep(_TURN_S if due_ns is None else min(_TURN_S, (due_ns - now_ns) / 1e9))
     raise _Spoiled(f"the generator was not done within {allowed_s:g} s\n{generator.why()}")
 
 
-def _check_alive(generator: Generator, sut: Party) -> None:
+def _ended(generator: Generator, sut: Party) -> str | None:
+    """Return in words which of the two has ended; None where both run."""
     look = sut.look()
     if look.exit is not None:
-        raise _Spoiled(f"the SUT ended with status {look.exit} under load")
-    ended = generator.party.look().exit
-    if ended is not None and not any(told.event == "done" for told in generator.listen()):
-        raise _Spoiled(f"the generator ended with status {ended} before its work was done\n{generator.why()}")
+        return f"the SUT ended with status {look.exit} under load"
+    status = generator.party.look().exit
+    if status is not None:
+        return f"the generator ended with status {status} before its work was done\n{generator.why()}"
+    return None
 
 
 def _second(facts: Mapping[str, Any], sampler: Sampler) -> Second:

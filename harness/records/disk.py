@@ -33,7 +33,8 @@ def write(path: Path, data: bytes) -> None:
 
 def checksum(path: Path) -> str:
     """Return a file's SHA-256."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    with open(path, "rb") as file:  # a variant's log may be larger than the memory
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def sync(path: Path) -> None:

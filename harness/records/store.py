@@ -288,7 +288,7 @@ def _read_trial(run: RunRecord, path: Path) -> StoredTrial:
 
 
 def damaged_files(run: StoredRun) -> tuple[str, ...]:
-    """Return the files of a sealed run that are missing or differ from the manifest.
+    """Return the files of a sealed run that are missing, differ from the manifest, or are not in it.
 
     Raises UsageError where the manifest itself is damaged.
     """
@@ -298,13 +298,15 @@ def damaged_files(run: StoredRun) -> tuple[str, ...]:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise _damaged(manifest, "can't be read", "restore it from a copy") from error
     inside = run.folder.resolve()
-    return tuple(
+    damaged = (
         name
         for name, due in sums.items()
         if not (path := (run.folder / name).resolve()).is_relative_to(inside)
         or not path.is_file()
         or checksum(path) != due
     )
+    added = sorted({str(path.relative_to(run.folder)) for path in _files(run.folder)} - set(sums))
+    return (*damaged, *added)
 
 
 def write_parquet(path: Path, table: pd.DataFrame) -> None:

@@ -61,10 +61,16 @@ def test_the_manifest_covers_every_file(stored: StoredRun) -> None:
     assert not damaged_files(stored)
 
 
-@pytest.mark.parametrize("change", ["changed", "removed", "linked"])
+@pytest.mark.parametrize("change", ["changed", "removed", "linked", "added"])
 def test_damage_of_a_sealed_run_is_found(stored: StoredRun, tmp_path: Path, change: str) -> None:
-    """A file that was changed, removed or replaced by a link is named."""
+    """A file that was changed, removed, replaced by a link, or put there later is named."""
     path = stored.folder / "trials/001/series.parquet"
+    if change == "added":  # such as a whole trial, which every figure would hold
+        path = stored.folder / "trials/003/trial.json"
+        path.parent.mkdir()
+        path.write_bytes((stored.folder / "trials/001/trial.json").read_bytes())
+        assert damaged_files(stored) == ("trials/003/trial.json",)
+        return
     if change == "changed":
         path.write_bytes(path.read_bytes()[:-1])
     else:
