@@ -228,6 +228,21 @@ if os.fork() == 0:
         backend.close()
 
 
+def test_without_control_groups_each_party_is_counted_alone(tmp_path: Path) -> None:
+    """By affinity alone a party's figures hold no other party of its run, whichever was started first."""
+    journal = Journal(tmp_path / "journal.jsonl", f"test{os.getpid()}")
+    backend = CgroupBackend(journal.run, journal, SystemClock(), method=Method("affinity", "asked for"))
+    try:
+        sut = backend.start(confinement(tmp_path, "import time\ntime.sleep(60)"))
+        generator = backend.start(confinement(tmp_path, TWO_SPINNERS, party="generator"))
+        assert until(lambda: len(generator.look().pids) == 2)
+        assert len(sut.look().pids) == 1
+        generator.stop(grace_s=0.2)
+        assert len(alive(sut.look().pids)) == 1  # nor does one's end end another
+    finally:
+        backend.close()
+
+
 def test_evacuated_processes_come_back(tmp_path: Path) -> None:
     """On real cgroup v2 the processes beside our groups move to a leaf, and back at the clean-up."""
     mount = next((mount for mount in mounts(Path("/")) if mount.version == 2), None)

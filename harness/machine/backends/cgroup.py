@@ -151,7 +151,9 @@ class CgroupBackend:
         return GroupParty(group, child, self._clock, caps_enforced=_hold(group, caps), scope=unit)
 
     def _in_session(self, confinement: Confinement) -> Party:
-        environment = {**confinement.command.env, RUN_VARIABLE: self._run}
+        # Of its own, or a party would be counted with every other that was started after it.
+        mark = f"{self._run}:{self._name(confinement.party)}"
+        environment = {**confinement.command.env, RUN_VARIABLE: mark}
         held = Held(confinement.command, _argv(confinement), environment)
         try:
             leader = identify(held.pid)
@@ -162,7 +164,7 @@ class CgroupBackend:
         except BaseException:
             held.abandon()
             raise
-        return SessionParty(leader, self._run, held.release(), self._clock)
+        return SessionParty(leader, mark, held.release(), self._clock)
 
     def _prepare(self, layout: Layout) -> None:
         if not self._prepared:

@@ -70,10 +70,10 @@ class SessionParty:
 
     caps_enforced = False
 
-    def __init__(self, leader: Identity, run_id: str, child: subprocess.Popen[bytes], clock: Clock) -> None:
-        """Take over a started process that leads a session of its own."""
+    def __init__(self, leader: Identity, mark: str, child: subprocess.Popen[bytes], clock: Clock) -> None:
+        """Take over a started process that leads a session of its own; `mark` is in its environment."""
         self._leader = leader
-        self._run = run_id
+        self._mark = mark
         self._child = child
         self._clock = clock
         self._last: Look | None = None
@@ -84,14 +84,14 @@ class SessionParty:
             return self._last
         at_ns = self._clock.now_ns()
         exit_ = self._child.poll()
-        pids = family(self._leader, self._run)
+        pids = family(self._leader, self._mark)
         return Look(process_counters(pids, at_ns), pids, exit_)
 
     def stop(self, grace_s: float = 5.0) -> int | None:
         """End every process that can be found; return the first one's exit status."""
         if self._last is None:
             self._last = self.look()
-        left = end_family(self._leader, self._run, self._clock, grace_s=grace_s)
+        left = end_family(self._leader, self._mark, self._clock, grace_s=grace_s)
         if left:
             raise EnvironmentUnfit(f"{', '.join(left)} does not end")
         exit_ = _reap(self._child)

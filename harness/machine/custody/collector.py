@@ -80,15 +80,15 @@ def _end_processes(entries: j.Entries, clock: Clock, grace_s: float, bound_s: fl
 
 
 def end_family(
-    leader: Identity, run_id: str, clock: Clock, *, grace_s: float, bound_s: float = 5.0
+    leader: Identity, mark: str, clock: Clock, *, grace_s: float, bound_s: float = 5.0
 ) -> list[str]:
     """End a session and all that came of it: SIGTERM, `grace_s`, SIGKILL; return what would not go."""
-    signal_all(family(leader, run_id), signal.SIGTERM)
+    signal_all(family(leader, mark), signal.SIGTERM)
     deadline = clock.now_ns() + round(grace_s * 1e9)
-    while family(leader, run_id) and clock.now_ns() < deadline:
+    while family(leader, mark) and clock.now_ns() < deadline:
         clock.sleep(0.05)
     deadline = clock.now_ns() + round(bound_s * 1e9)
-    while pids := family(leader, run_id):
+    while pids := family(leader, mark):
         if clock.now_ns() >= deadline:
             return [f"process {pid}" for pid in pids]
         signal_all(pids, signal.SIGKILL)

@@ -10,7 +10,10 @@ import psutil
 
 PROC = Path("/proc")
 RUN_VARIABLE = "WEBDYNO_RUN"
-"""The environment variable by which processes that no control group holds are found again."""
+"""The environment variable by which processes that no control group holds are found again.
+
+It holds a run's id, or `<run>:<party>`, so that all of a run's processes are found, or one party's alone.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,23 +47,24 @@ def is_running(identity: Identity) -> bool:
     return identify(identity.pid) == identity
 
 
-def family(leader: Identity, run: str) -> tuple[int, ...]:
-    """Return the pids of a leader's session, their descendants, and what carries the run's id.
+def family(leader: Identity, mark: str) -> tuple[int, ...]:
+    """Return the pids of a leader's session, their descendants, and what carries the mark.
 
-    A process whose leader has ended is counted only where its environment names the run, since the
-    number of a session may have been given anew.
+    `mark` is a party's, `<run>:<party>`, or a run's id, which all of its parties carry. A process whose
+    leader has ended is counted only where its environment has the mark, since the number of a session may
+    have been given anew.
     """
     if not (PROC / "self/stat").exists():
         return _family_elsewhere(leader)
     table = {pid: stat for pid in _pids() if (stat := _stat(pid)) and stat.state not in "ZX"}
     lead = _stat(leader.pid)
     held = lead is not None and lead.start == leader.start
-    marker = f"{RUN_VARIABLE}={run}".encode()
+    marker = f"{RUN_VARIABLE}={mark}".encode()
     found = {
         pid
         for pid, stat in table.items()
         if int(stat.start) >= int(leader.start)
-        and ((held and stat.session == leader.pid) or marker in _environment(pid))
+        and ((held and stat.session == leader.pid) or _carries(pid, marker))
     }
     while young := {pid for pid, stat in table.items() if stat.parent in found} - found:
         found |= young
@@ -98,6 +102,10 @@ def _start(pid: int) -> str | None:
 
 def _pids() -> tuple[int, ...]:
     return tuple(int(entry.name) for entry in PROC.iterdir() if entry.name.isdigit())
+
+
+def _carries(pid: int, marker: bytes) -> bool:
+    return any(one == marker or one.startswith(marker + b":") for one in _environment(pid))
 
 
 def _environment(pid: int) -> tuple[bytes, ...]:
