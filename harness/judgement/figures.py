@@ -114,11 +114,16 @@ def services_cores(record: TrialRecord) -> float | None:
 
 
 def _latency(histogram: Histogram, sum_ns: int, requests: int, max_ns: int | None) -> Latency:
-    """Percentiles are good to the histogram's 1 %; the mean, and the maximum if given, are exact."""
+    """Percentiles are good to the histogram's 1 %; the mean, and the maximum if given, are exact.
+
+    A step's middle may lie past the maximum, which no percentile may.
+    """
     if not histogram.total or not requests:
         return Latency()
-    at = {name: histogram.percentile_ms(percent) for name, percent in PERCENTILES.items()}
-    greatest = histogram.max_ms if max_ns is None else max_ns / 1e6
+    greatest = (histogram.max_ms or 0.0) if max_ns is None else max_ns / 1e6
+    at = {
+        name: min(histogram.percentile_ms(percent) or 0.0, greatest) for name, percent in PERCENTILES.items()
+    }
     return Latency(mean=sum_ns / requests / 1e6, max=greatest, **at)
 
 

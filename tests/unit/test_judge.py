@@ -45,6 +45,18 @@ def test_figures_are_what_the_counters_say() -> None:
         assert (figure.low, figure.high) == (None, None), name
 
 
+def test_no_percentile_is_past_the_maximum() -> None:
+    """A percentile is a step's middle, which may lie past the exact maximum: then it is the maximum."""
+    record = synthetic.trial_record()
+    assert record.load is not None
+    load = replace(record.load, response_max_ns=491_600_000)  # in a step of 2048 us, 491.5 to 493.6 ms
+    trial = SyntheticTrial(replace(record, load=load), times_us={142_000: 55_000, 491_600: 1_000})
+    times = judge(with_trials(synthetic.run(), trial)).cells[0].response_ms
+    assert times.p999 is not None
+    assert times.max is not None
+    assert times.p999.value == times.max.value == 491.6
+
+
 def test_invalid_trials_enter_no_figure() -> None:
     """A cell's figures are over its valid trials alone, and its finding names the others."""
     run = synthetic.with_errors(synthetic.run(), "fastapi-uvicorn", "hello", [2, 4])
