@@ -80,12 +80,12 @@ def _serve(bench: Bench, variant: Variant, port: int) -> None:
     sut = bench.start(variant, None, port=port, log=log)
     caps = bench.job.placement.caps
     held = "" if sut.party.caps_enforced else "; the caps can't be enforced here"
-    console.out.print(
-        f"{variant.id} serves {sut.base_url} ({caps.cpus:g} CPU, {format_size(caps.memory_bytes)}{held}); "
-        "Ctrl-C ends it",
-        highlight=False,
-    )
     try:
+        console.out.print(
+            f"{variant.id} serves {sut.base_url} ({caps.cpus:g} CPU, {format_size(caps.memory_bytes)}{held}); "
+            "Ctrl-C ends it",
+            highlight=False,
+        )
         while (exit_status := sut.party.look().exit) is None:
             bench.clock.sleep(0.2)
     except Interrupted:

@@ -441,6 +441,7 @@ def served_until_interrupted(command: str, checkout: Path) -> None:
     try:
         served.wait_until(lambda: served.healthy(url), child, log)
         assert httpx.get(f"{url}/json").json() == {"message": "Hello, World!"}
+        served.wait_until(lambda: b"Ctrl-C ends it" in log.read_bytes(), child, log)
         child.send_signal(signal.SIGINT)
         assert child.wait(30) == 0
     finally:
