@@ -22,7 +22,7 @@ from harness.records.project import find_project
 @click.option("--peers", is_flag=True, help="Beside Locust's users, and wrk and oha where installed.")
 @click.option("--users", type=click.IntRange(1, 100_000), multiple=True, help="May be repeated.")
 @click.option("--rounds", type=click.IntRange(1, 100), default=5, show_default=True, help="With --peers.")
-@click.option("--seconds", type=click.FloatRange(1, 600), default=4, show_default=True, help="With --peers.")
+@click.option("--seconds", type=options.Seconds(1, 600), default=4, show_default=True, help="With --peers.")
 @options.as_json
 def see_ceiling(peers: bool, users: tuple[int, ...], rounds: int, seconds: float, as_json: bool) -> None:
     """Measure how fast the load generator is here, against a null SUT."""

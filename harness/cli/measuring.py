@@ -37,8 +37,8 @@ from harness.records.summary_json import to_json
 @click.option("--scenario", multiple=True, help="Only this scenario; may be repeated.")
 @click.option("--users", type=click.IntRange(1, 100_000), help="Concurrent users.")
 @click.option("--blocks", type=click.IntRange(1, 1000), help="Passes over all cells.")
-@click.option("--seconds", type=click.FloatRange(1, 3600), help="The measurement window.")
-@click.option("--warmup", type=click.FloatRange(0, 3600), help="Before the window.")
+@click.option("--seconds", type=options.Seconds(1, 3600), help="The measurement window.")
+@click.option("--warmup", type=options.Seconds(0, 3600), help="Before the window.")
 @click.option("--seed", type=click.IntRange(0, 2**31), help="Of the order of trials and the users' choices.")
 @options.cpus
 @options.memory

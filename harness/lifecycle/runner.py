@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from harness.ground.errors import VariantFailed
@@ -107,10 +109,20 @@ def carry_out(bench: Bench, results: Results, run: StoredRun, tell: Tell) -> Sto
             each_s = (bench.clock.now_ns() - begun_ns) / 1e9 / (position - 1)
         tell(TrialBegins(trial, position, len(todo), each_s * (len(todo) - position + 1)))
         scratch = results.scratch(run.id)
-        with writing(scratch):
+        with _emptied_by_an_error(scratch), writing(scratch):
             record = measure(bench, trial, scratch, tell)
         tell(_outcome(run, results.keep(record, scratch), trial))
     return read_run(run.folder)
+
+
+@contextmanager
+def _emptied_by_an_error(scratch: Path) -> Iterator[None]:
+    """Remove a trial that is not to be kept: a log that fills the disk would be in the way of `resume`."""
+    try:
+        yield
+    except BaseException:
+        shutil.rmtree(scratch, ignore_errors=True)
+        raise
 
 
 def seal(results: Results, run: StoredRun) -> Summary:

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from parties import as_root, until
-from running import LEFT_WITHIN_S, ROOT, Home, row_of
+from running import APPS, LEFT_WITHIN_S, ROOT, Home, row_of
 
 from harness.lifecycle.sut import is_free
 from harness.lifecycle.verify import failures, verify
@@ -170,6 +171,30 @@ def test_a_full_disk_ends_the_run_with_what_is_kept(home: Home) -> None:
         (disk / "ballast").unlink()
         resumed = home.do("resume", "--yes")
         assert (resumed.status, len(home.trials())) == (0, 2), resumed
+    finally:
+        assert os.system(f"umount {disk}") == 0
+
+
+def test_a_log_that_fills_the_disk_does_not_stay(home: Home) -> None:
+    """A disk that a trial's own log fills ends the run with 3, and the room that it took is given back."""
+    disk = home.folder / "results"
+    disk.mkdir()
+    home.suite(variants='["wordy"]')
+    folder = home.folder / "apps/wordy"
+    folder.mkdir()
+    words = f"head -c 90000000 /dev/zero & exec python -B {APPS / 'server.py'} --port {{port}}"
+    (folder / "variant.toml").write_text(
+        'framework = "x"\nserver = "x"\ninterface = "x"\nconcurrency = "x"\n'
+        f'start = ["sh", "-c", "{words}"]\n'
+    )
+    if os.system(f"mount -t tmpfs -o size=80m webdyno-test {disk}") != 0:
+        pytest.skip("file systems can't be mounted here")
+    try:
+        with home.run() as command:
+            ended = command.end()
+        assert ended.status == 3, ended
+        assert "No space left on device; 0 of 2 trials are kept" in ended.complaint
+        assert shutil.disk_usage(disk).free > 70 << 20
     finally:
         assert os.system(f"umount {disk}") == 0
 

@@ -44,6 +44,8 @@ CASES = [
     Case("a wrong command", ("rnu",), 2, ("no command 'rnu'", "did you mean run?")),
     Case("a wrong value", ("run", "--users", "none"), 2, ("--users", "none")),
     Case("no users", ("run", "--users", "0"), 2, ("--users", "1")),
+    Case("a time that is none", ("run", "--seconds", "nan"), 2, ("--seconds", "'nan' is no time")),
+    Case("a suite's time that is none", RUN, 2, ("window_s", "nan"), lambda h: _key(h, "_s = 1", "_s = nan")),
     Case("a wrong size", ("run", "--memory", "5q"), 2, ("5q",)),
     Case("more CPUs than there are", (*RUN, "--cpus", "999"), 2, ("999",)),
     Case("a wrong backend", ("run", "--backend", "dokcer"), 2, ("--backend", "cgroup")),
