@@ -82,8 +82,8 @@ def _serve(bench: Bench, variant: Variant, port: int) -> None:
     held = "" if sut.party.caps_enforced else "; the caps can't be enforced here"
     try:
         console.out.print(
-            f"{variant.id} serves {sut.base_url} ({caps.cpus:g} CPU, {format_size(caps.memory_bytes)}{held}); "
-            "Ctrl-C ends it",
+            f"{variant.id} serves {sut.base_url} "
+            f"({caps.cpus:g} CPU, {format_size(caps.memory_bytes)}{held}); Ctrl-C ends it",
             highlight=False,
         )
         while (exit_status := sut.party.look().exit) is None:
