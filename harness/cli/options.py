@@ -11,6 +11,7 @@ import click
 from harness.ground.units import parse_size
 
 
+# click's signatures: a value may be anything, and not every converter needs the rest
 class Size(click.ParamType[int]):
     """A size such as `512m`, in bytes."""
 

@@ -78,4 +78,4 @@ def open_to_all(home: Path) -> None:
             mode = os.lstat(path).st_mode
             wanted = mode | 0o444 | (0o111 if mode & 0o100 else 0)
             if not stat.S_ISLNK(mode) and wanted != mode:
-                os.chmod(path, stat.S_IMODE(wanted))  # noqa: PTH101
+                os.chmod(path, stat.S_IMODE(wanted))  # noqa: PTH101 - likewise
