@@ -17,8 +17,9 @@ from urllib.parse import urlsplit
 
 
 def request(host: str, path: str) -> bytes:
-    """Return a request's bytes."""
-    return f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
+    """Return a request's bytes, the same as webdyno sends."""
+    lines = (f"GET {path} HTTP/1.1", f"Host: {host}", "User-Agent: webdyno", "Accept: */*")
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
 class Connection:
