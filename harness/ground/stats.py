@@ -20,15 +20,16 @@ _ROUNDING = 1e-12
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """Contender over base, from paired values."""
+    """Contender over base."""
 
     ratio: float
-    """The geometric mean of the pairs' ratios."""
+    """The geometric mean of the pairs' ratios; where there are no pairs, of the sides' geometric means."""
     low: float | None
     high: float | None
     p: float | None
-    """Two-sided, against a ratio of 1; None, as the bounds, with a single pair."""
-    pairs: int
+    """Two-sided, against a ratio of 1; None, as the bounds, where there are too few values."""
+    trials: int
+    """Of either side; of the side with fewer where they are not paired."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class Mean:
     high: float | None
 
 
-def t_quantile(degrees: int) -> float:
+def t_quantile(degrees: float) -> float:
     """Return Student's t that leaves 2.5 % on either side (Student, Biometrika 6, 1908)."""
     return float(special.stdtrit(degrees, 0.5 + CONFIDENCE / 2))
 
@@ -56,21 +57,47 @@ def paired_ratio(base: Sequence[float], contender: Sequence[float]) -> Ratio:
     """
     if not base or len(base) != len(contender):
         raise ValueError(f"pairs are needed, not {len(base)} and {len(contender)} values")
-    if not all(math.isfinite(value) and value > 0 for value in (*base, *contender)):
-        raise ValueError("a ratio needs positive, finite values")
-    logs = np.log(np.asarray(contender, float)) - np.log(np.asarray(base, float))
+    logs = _logs(contender) - _logs(base)
     centre, pairs = float(logs.mean()), len(logs)
     if pairs == 1:
         return Ratio(math.exp(centre), None, None, None, pairs)
-    spread = float(logs.std(ddof=1))
-    if spread <= _ROUNDING:
-        return Ratio(
-            math.exp(centre), math.exp(centre), math.exp(centre), float(abs(centre) <= _ROUNDING), pairs
-        )
-    error = spread / math.sqrt(pairs)
-    half = t_quantile(pairs - 1) * error
-    p = 2 * float(special.stdtr(pairs - 1, -abs(centre) / error))
-    return Ratio(math.exp(centre), math.exp(centre - half), math.exp(centre + half), p, pairs)
+    return _ratio(centre, float(logs.std(ddof=1)) / math.sqrt(pairs), pairs - 1, pairs)
+
+
+def unpaired_ratio(base: Sequence[float], contender: Sequence[float]) -> Ratio:
+    """Return the ratio of the geometric means with Welch's interval on logs: nothing pairs the values.
+
+    The sides' spreads may differ (Welch, "The generalization of 'Student's' problem when several different
+    population variances are involved", Biometrika 34, 1947). What drifts between the two sides' times is in
+    the ratio and not in the interval. Raises ValueError for an empty side, or a value that is not positive
+    and finite.
+    """
+    if not base or not contender:
+        raise ValueError("a ratio needs values on both sides")
+    sides = _logs(base), _logs(contender)
+    centre, trials = float(sides[1].mean() - sides[0].mean()), min(map(len, sides))
+    if trials == 1:
+        return Ratio(math.exp(centre), None, None, None, trials)
+    shares = [float(side.var(ddof=1)) / len(side) for side in sides]
+    error = math.sqrt(sum(shares))
+    weights = [share**2 / (len(side) - 1) for share, side in zip(shares, sides, strict=True)]
+    degrees = error**4 / sum(weights) if sum(weights) > 0 else trials - 1
+    return _ratio(centre, error, degrees, trials)
+
+
+def _logs(values: Sequence[float]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    if not all(math.isfinite(value) and value > 0 for value in values):
+        raise ValueError("a ratio needs positive, finite values")
+    return np.log(np.asarray(values, float))
+
+
+def _ratio(centre: float, error: float, degrees: float, trials: int) -> Ratio:
+    """Return the ratio whose log is `centre`, with the standard error `error`."""
+    if error <= _ROUNDING:
+        return Ratio(*[math.exp(centre)] * 3, float(abs(centre) <= _ROUNDING), trials)
+    half = t_quantile(degrees) * error
+    p = 2 * float(special.stdtr(degrees, -abs(centre) / error))
+    return Ratio(math.exp(centre), math.exp(centre - half), math.exp(centre + half), p, trials)
 
 
 def mean_interval(values: Sequence[float]) -> Mean:

@@ -146,7 +146,7 @@ def _judged(
         metric=metric,
         base=pair[0],
         contender=pair[1],
-        blocks=estimate.pairs,
+        blocks=estimate.trials,
         ratio=estimate.ratio,
         low=estimate.low,
         high=estimate.high,
@@ -158,7 +158,7 @@ def _judged(
 
 def _verdict(metric: str, estimate: stats.Ratio, p: float | None, floor: float) -> Verdict | None:
     """Call a difference where p is below the level and the estimate past the floor, whichever the base."""
-    if estimate.pairs < MIN_BLOCKS or p is None:
+    if estimate.trials < MIN_BLOCKS or p is None:
         return None
     distance = min(abs(estimate.ratio - 1), abs(1 / estimate.ratio - 1))
     if p >= LEVEL or distance <= floor:
