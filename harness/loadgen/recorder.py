@@ -21,7 +21,7 @@ class Recorder:
 
     def __init__(self, *, scheduled: bool = False) -> None:
         """`scheduled`: requests have an intended time, so service times and lag are counted apart."""
-        self._scheduled = scheduled
+        self.scheduled = scheduled
         self.window_start_ns = NEVER_NS
         self.window_end_ns = NEVER_NS
         self.sent = 0
@@ -68,7 +68,7 @@ class Recorder:
         second = (ended_ns - start_ns) // SECOND_NS
         response_ns = ended_ns - intended_ns
         _count(self._response[name][second], response_ns)
-        if self._scheduled:
+        if self.scheduled:
             _count(self._service[name][second], ended_ns - sent_ns)
         if error is not None:
             _count(self._failed[name][second], response_ns)
