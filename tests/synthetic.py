@@ -215,23 +215,25 @@ def run(
     blocks: int = 5,
     twin: str | None = "flask-gunicorn",
     noise: float = 0.01,
+    drift: float = 0.05,
+    seed: int = 7,
 ) -> StoredRun:
     """Return a run of every variant on every scenario; blocks share a drift, trials have noise of their own.
 
     The A/A pair is of `twin` on the first scenario.
     """
     speeds = BASE_SPEEDS if speeds is None else speeds
-    chance = random.Random(7)
+    chance = random.Random(seed)
     trials: list[SyntheticTrial] = []
     for step, scenario in enumerate(scenarios):
         cells = [Cell(name, scenario, CLOSED) for name in speeds]
         if step == 0 and twin is not None:
             cells.append(Cell(twin, scenario, CLOSED, replica=1))
         for block in range(1, blocks + 1):
-            drift = chance.gauss(1, 0.05)
+            of_block = chance.gauss(1, drift)
             for cell in chance.sample(cells, len(cells)):
                 speed = speeds[cell.variant]
-                factor = drift * chance.gauss(1, noise) / (1 + step)
+                factor = of_block * chance.gauss(1, noise) / (1 + step)
                 made = trial(cell, len(trials) + 1, block, speed, factor, chance.gauss(1, 0.002))
                 trials.append(made)
     variants = tuple(variant(name, {"workers": 1}) for name in speeds)
@@ -265,6 +267,14 @@ def with_trials(run: StoredRun, *trials: StoredTrial) -> StoredRun:
     """Return the run with these trials, all of which were planned."""
     planned = tuple(PlannedTrial(t.record.number, t.record.block, t.record.cell) for t in trials)
     return replace(run, trials=trials, record=replace(run.record, stages=(Stage("trials", planned),)))
+
+
+def named(made: StoredRun, run_id: str) -> StoredRun:
+    """Return the run under another id."""
+    trials = tuple(replace(one, record=replace(one.record, run=run_id)) for one in made.trials)
+    return replace(
+        made, folder=Path("results") / run_id, record=replace(made.record, id=run_id), trials=trials
+    )
 
 
 def on_disk(made: StoredRun, results: Path) -> StoredRun:

@@ -69,6 +69,7 @@ _COMMANDS = {
     "list": "reading.list_runs",
     "show": "reading.show",
     "report": "reading.report",
+    "compare": "comparing.compare",
     "serve": "serving.serve",
     "verify": "serving.verify",
     "calibrate": "calibrating.see_ceiling",

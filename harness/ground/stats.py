@@ -88,13 +88,15 @@ def unpaired_ratio(base: Sequence[float], contender: Sequence[float]) -> Ratio:
 def _logs(values: Sequence[float]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     if not all(math.isfinite(value) and value > 0 for value in values):
         raise ValueError("a ratio needs positive, finite values")
-    return np.log(np.asarray(values, float))
+    logs: np.ndarray[tuple[int], np.dtype[np.float64]] = np.log(np.asarray(values, float))
+    return logs
 
 
 def _ratio(centre: float, error: float, degrees: float, trials: int) -> Ratio:
     """Return the ratio whose log is `centre`, with the standard error `error`."""
     if error <= _ROUNDING:
-        return Ratio(*[math.exp(centre)] * 3, float(abs(centre) <= _ROUNDING), trials)
+        same = math.exp(centre)
+        return Ratio(same, same, same, float(abs(centre) <= _ROUNDING), trials)
     half = t_quantile(degrees) * error
     p = 2 * float(special.stdtr(degrees, -abs(centre) / error))
     return Ratio(math.exp(centre), math.exp(centre - half), math.exp(centre + half), p, trials)
@@ -115,6 +117,11 @@ def mean_interval(values: Sequence[float]) -> Mean:
         return Mean(centre, None, None)
     half = t_quantile(len(array) - 1) * float(array.std(ddof=1)) / math.sqrt(len(array))
     return Mean(centre, centre - half, centre + half)
+
+
+def geometric_mean(values: Sequence[float]) -> float | None:
+    """Return the geometric mean of positive values; None where there are none."""
+    return math.exp(float(_logs(values).mean())) if values else None
 
 
 def coefficient_of_variation(values: Sequence[float]) -> float | None:

@@ -81,6 +81,16 @@ def noise_floor(twins: Sequence[Comparison]) -> float:
     return max([FLOOR, *(abs(twin.ratio - 1) for twin in twins if twin.ratio is not None)])
 
 
+def verdict_of(metric: str, estimate: stats.Ratio, p: float | None, floor: float) -> Verdict | None:
+    """Call a difference where p is below the level and the estimate past the floor, whichever the base."""
+    if estimate.trials < MIN_BLOCKS or p is None:
+        return None
+    distance = min(abs(estimate.ratio - 1), abs(1 / estimate.ratio - 1))
+    if p >= LEVEL or distance <= floor:
+        return "tie"
+    return "faster" if (estimate.ratio > 1) == HIGHER_IS_BETTER[metric] else "slower"
+
+
 def ranks(names: Sequence[str], comparisons: Sequence[Comparison]) -> dict[str, tuple[int, int]]:
     """Return rank intervals on the one metric of one scenario and load that the comparisons are about.
 
@@ -152,18 +162,8 @@ def _judged(
         high=estimate.high,
         p_holm=p,
         floor=floor,
-        verdict=_verdict(metric, estimate, p, floor),
+        verdict=verdict_of(metric, estimate, p, floor),
     )
-
-
-def _verdict(metric: str, estimate: stats.Ratio, p: float | None, floor: float) -> Verdict | None:
-    """Call a difference where p is below the level and the estimate past the floor, whichever the base."""
-    if estimate.trials < MIN_BLOCKS or p is None:
-        return None
-    distance = min(abs(estimate.ratio - 1), abs(1 / estimate.ratio - 1))
-    if p >= LEVEL or distance <= floor:
-        return "tie"
-    return "faster" if (estimate.ratio > 1) == HIGHER_IS_BETTER[metric] else "slower"
 
 
 def _estimate(base: Sequence[Measured], contender: Sequence[Measured], metric: str) -> stats.Ratio | None:

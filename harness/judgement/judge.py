@@ -49,10 +49,10 @@ class JudgedTrial:
 def judge(run: StoredRun) -> Summary:
     """Return the summary of a run, sealed or not: every planned cell, measured or not."""
     trials = judge_trials(run)
-    measured = [_measured(trial) for trial in trials]
-    comparisons = compare(measured)
+    all_measured = [measured(trial) for trial in trials]
+    comparisons = compare(all_measured)
     cells = planned_cells(run)
-    of_pairs = _pair_findings(measured, comparisons)
+    of_pairs = _pair_findings(all_measured, comparisons)
     variants = {variant.id: variant for variant in run.variants}
     return Summary(
         schema=SCHEMA,
@@ -97,7 +97,8 @@ def _judge_trial(run: StoredRun, trial: StoredTrial) -> JudgedTrial:
     return JudgedTrial(trial, figures, findings, limiter, is_valid(findings))
 
 
-def _measured(trial: JudgedTrial) -> Measured:
+def measured(trial: JudgedTrial) -> Measured:
+    """Return a trial as comparisons see it."""
     figures, record = trial.figures, trial.stored.record
     return Measured(
         cell=record.cell,

@@ -11,7 +11,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from harness.output import wording
-from harness.output.tables import TITLES, Kind, Shown, Table
+from harness.output.tables import TITLES, Grid, Kind, Shown, Table
 
 LEGEND = (
     "Figures are means over valid trials; ± and [ ] are 95 % intervals (Student's t over trials, ratios "
@@ -19,19 +19,21 @@ LEGEND = (
     "– was not measured."
 )
 _MARKDOWN = re.compile(r"([\\`*_\[\]|~])")
+_WORDS = ("variant", "limiter", "valid trials", "metric", "verdict")
+"""The columns that hold no figures."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def to_markdown(tables: Sequence[Table]) -> str:
+def to_markdown(tables: Sequence[Grid], legend: str = LEGEND) -> str:
     """Return all tables under a heading for each scenario and load; the best in bold."""
     lines: list[str] = []
     group = None
     for table in tables:
         if (table.scenario, table.load) != group:
             group = (table.scenario, table.load)
-            lines += [f"## {_guarded(table.scenario)} ({_guarded(table.load)})", ""]
+            lines += [f"## {guarded(table.scenario)} ({guarded(table.load)})", ""]
         lines += [f"### {table.title}", "", *_markdown_rows(table), ""]
-    return "\n".join([*lines, LEGEND, ""])
+    return "\n".join([*lines, legend, ""])
 
 
 def to_csv(tables: Sequence[Table], kind: Kind) -> str:
@@ -43,7 +45,7 @@ def to_csv(tables: Sequence[Table], kind: Kind) -> str:
     if not frames:
         return ""
     records = [record for frame in frames for record in frame.to_dict("records")]
-    columns = list(frames[0].columns)
+    columns = list(dict.fromkeys(name for frame in frames for name in frame.columns))
     whole = {name for name in columns if name in ("rank from", "rank to", "trials", "valid trials")}
     guarded = [{str(k): _cell(v, whole=k in whole) for k, v in record.items()} for record in records]
     return pd.DataFrame(guarded, columns=columns, dtype=object).to_csv(index=False, lineterminator="\n")
@@ -59,7 +61,7 @@ _MOST_WHOLE = 32
 would be read as another one."""
 
 
-def to_rich(table: Table) -> RichTable:
+def to_rich(table: Grid) -> RichTable:
     """Return a table for the terminal; nothing in it is taken for markup."""
     rich = RichTable(
         title=Text(f"{table.scenario} ({table.load}): {table.title}"),
@@ -80,18 +82,18 @@ def to_rich(table: Table) -> RichTable:
     return rich
 
 
-def _markdown_rows(table: Table) -> list[str]:
+def _markdown_rows(table: Grid) -> list[str]:
     rules = [":--" if _is_text(table, index) else "--:" for index in range(len(table.headers))]
     rows = [[_bold(shown) for shown in row] for row in table.rows]
-    lines = [[_guarded(header) for header in table.headers], rules, *rows]
+    lines = [[guarded(header) for header in table.headers], rules, *rows]
     return [f"| {' | '.join(line)} |" for line in lines]
 
 
 def _bold(shown: Shown) -> str:
-    return f"**{_guarded(shown.text)}**" if shown.best else _guarded(shown.text)
+    return f"**{guarded(shown.text)}**" if shown.best else guarded(shown.text)
 
 
-def _guarded(text: str) -> str:
+def guarded(text: str) -> str:
     """Return text that Markdown takes for text, also where it allows HTML."""
     escaped = _MARKDOWN.sub(r"\\\1", wording.plain(text))
     return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
@@ -111,5 +113,5 @@ def _styled(shown: Shown) -> Text:
     return Text(f"{text} *", style="bold green") if shown.best else Text(text)
 
 
-def _is_text(table: Table, index: int) -> bool:
-    return table.headers[index] in ("variant", "limiter", "valid trials")
+def _is_text(table: Grid, index: int) -> bool:
+    return table.headers[index] in _WORDS

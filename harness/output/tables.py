@@ -30,17 +30,22 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
-    """One comparison table of a scenario and load."""
+class Grid:
+    """Rows about a scenario and load as people see them."""
 
-    kind: Kind
     scenario: str
     load: str
     title: str
     headers: tuple[str, ...]
     """With units; the first is the variant's."""
     rows: tuple[tuple[Shown, ...], ...]
-    """The fastest first, invalid ones last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table(Grid):
+    """One comparison table, the fastest first, invalid ones last."""
+
+    kind: Kind
     frame: pd.DataFrame
     """The same rows as numbers; missing values were not measured."""
 
@@ -86,6 +91,10 @@ _COLUMNS: Mapping[Kind, tuple[_Column, ...]] = {
         _Column("start-up s", lambda c: c.startup_s),
     ),
 }
+METRIC_HEADERS = {
+    column.metric: column.header for kind in _COLUMNS.values() for column in kind if column.metric
+}
+"""What the compared metrics are called, with their units."""
 _THROUGHPUT_HEADERS = ("vs slowest", "rank", "limiter", "valid trials")
 
 
@@ -113,7 +122,7 @@ def _table(kind: Kind, group: Group) -> Table:
     headers = ("variant", *(column.header for column in columns))
     if kind == "throughput":
         headers = (*headers, *_THROUGHPUT_HEADERS)
-    return Table(kind, group.scenario, group.load, TITLES[kind], headers, tuple(rows), pd.DataFrame(records))
+    return Table(group.scenario, group.load, TITLES[kind], headers, tuple(rows), kind, pd.DataFrame(records))
 
 
 def _shown(cell: CellSummary, column: _Column, best: str | None) -> Shown:

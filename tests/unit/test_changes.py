@@ -1,0 +1,196 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import synthetic
+from scipy.stats import ttest_ind
+
+from harness.cli.main import run_command_line
+from harness.ground import stats
+from harness.ground.errors import UsageError
+from harness.judgement.changes import Change, changes_between, differences
+from harness.judgement.gates import Gate, broken_gates, parse_gate, unchecked_gates
+from harness.records.store import StoredRun
+
+FASTAPI, FLASK = synthetic.BASE_SPEEDS["fastapi-uvicorn"], synthetic.BASE_SPEEDS["flask-gunicorn"]
+
+
+def made(name: str, factor: float = 1.0, blocks: int = 6, seed: int = 7) -> StoredRun:
+    """Return a run of two variants in which Flask is `factor` times as fast, the machine hardly drifting."""
+    slower = replace(FLASK, requests_per_s=FLASK.requests_per_s * factor, cpu_us=FLASK.cpu_us / factor)
+    speeds = {"fastapi-uvicorn": FASTAPI, "flask-gunicorn": slower}
+    run = synthetic.run(speeds, ("hello",), blocks, drift=0.001, noise=0.01, seed=seed)
+    fingerprint = {"cpu_model": "AMD EPYC", "cpus_logical": 2, "kernel": "6.1.0"}
+    return synthetic.named(replace(run, record=replace(run.record, fingerprint=fingerprint)), name)
+
+
+BASE = made("20261124-120000-standard")
+SLOWER = made("20261124-130000-standard", factor=0.85, seed=8)
+SAME = made("20261124-140000-standard", seed=9)
+
+
+def of(changes: tuple[Change, ...], variant: str, metric: str = "requests_per_s") -> Change:
+    """Return one of the changes."""
+    return next(c for c in changes if (c.variant, c.metric) == (variant, metric))
+
+
+def test_unpaired_ratio_is_welch() -> None:
+    """Ratio, p and interval are scipy's own on the logs, with unequal sizes and spreads."""
+    base, new = [100.0, 104.0, 98.0, 101.0], [80.0, 95.0, 88.0, 70.0, 91.0, 84.0]
+    ratio = stats.unpaired_ratio(base, new)
+    theirs = ttest_ind(np.log(new), np.log(base), equal_var=False)
+    low, high = theirs.confidence_interval(0.95)
+    assert ratio.p == pytest.approx(theirs.pvalue)
+    assert ratio.low == pytest.approx(np.exp(low))
+    assert ratio.high == pytest.approx(np.exp(high))
+    assert ratio.trials == 4
+
+
+def test_few_or_equal_values_have_no_division_by_zero() -> None:
+    """One value a side has no interval; equal values have that of their ratio."""
+    assert stats.unpaired_ratio([2.0], [3.0, 4.0, 5.0]).low is None
+    same = stats.unpaired_ratio([2.0, 2.0], [3.0, 3.0])
+    assert (same.low, same.high, same.p) == (same.ratio, same.ratio, 0.0)
+    with pytest.raises(ValueError, match="both sides"):
+        stats.unpaired_ratio([], [1.0])
+
+
+def test_a_slower_variant_is_found_and_the_other_is_a_tie() -> None:
+    """15 % fewer requests/s are called slower, with the truth inside the interval; noise is a tie."""
+    changes = changes_between(BASE, SLOWER)
+    flask = of(changes, "flask-gunicorn")
+    assert flask.verdict == "slower"
+    assert flask.low is not None
+    assert flask.high is not None
+    assert flask.low < 0.85 < flask.high
+    assert of(changes, "fastapi-uvicorn").verdict == "tie"
+    assert not [change for change in changes if "#" in change.variant]
+
+
+def test_no_change_breaks_no_gate() -> None:
+    """The same variant twice passes a gate of 5 %."""
+    assert broken_gates([Gate("requests_per_s", -5.0)], changes_between(BASE, SAME)) == ()
+
+
+def test_a_gate_needs_effect_and_interval() -> None:
+    """A fall past the bound breaks it only where the interval leaves out 1 and the floor is passed."""
+    gate = Gate("requests_per_s", -5.0)
+    flask = of(changes_between(BASE, SLOWER), "flask-gunicorn")
+    assert broken_gates([gate], [flask]) == ((gate, flask),)
+    assert broken_gates([Gate("requests_per_s", -30.0)], [flask]) == ()
+    assert broken_gates([gate], [replace(flask, high=1.01)]) == ()
+    assert broken_gates([gate], [replace(flask, floor=0.2)]) == ()
+    assert broken_gates([Gate("response_ms.p50", -5.0)], [flask]) == ()
+
+
+def test_a_rise_is_a_gate_of_its_own() -> None:
+    """CPU per request that rises by 18 % passes `> 25%` and breaks `> 10%`."""
+    cpu = of(changes_between(BASE, SLOWER), "flask-gunicorn", "cpu.us_per_request")
+    assert broken_gates([Gate("cpu.us_per_request", 10.0)], [cpu])
+    assert not broken_gates([Gate("cpu.us_per_request", 25.0)], [cpu])
+    assert not broken_gates([Gate("cpu.us_per_request", 10.0)], [replace(cpu, low=0.99)])
+
+
+def test_what_has_no_interval_is_unchecked_and_does_not_pass() -> None:
+    """One trial a side, or none that is valid, leaves a gate unchecked, which is told."""
+    gate = Gate("requests_per_s", -5.0)
+    single = changes_between(made("a", blocks=1), made("b", blocks=1))
+    assert {change.variant for _, change in unchecked_gates([gate], single)} == {
+        "fastapi-uvicorn",
+        "flask-gunicorn",
+    }
+    spoilt = synthetic.with_errors(SLOWER, "flask-gunicorn", "hello", range(1, 7))
+    (unchecked,) = unchecked_gates([gate], changes_between(BASE, spoilt))
+    assert (unchecked[1].verdict, unchecked[1].trials) == ("invalid", (6, 0))
+
+
+@pytest.mark.parametrize("text", ["requests_per_s < -5%", " requests_per_s<-5 % ", "requests_per_s < -5.0%"])
+def test_gates_are_read(text: str) -> None:
+    """Spaces and decimals are free."""
+    assert parse_gate(text) == Gate("requests_per_s", -5.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("faster", "is no bound"),
+        ("requests_per_s < -5", "is no bound"),
+        ("requests < -5%", "did you mean requests_per_s"),
+        ("requests_per_s < 5%", "fails also where nothing changes"),
+        ("response_ms.p99 > -5%", "fails also where nothing changes"),
+    ],
+)
+def test_what_is_no_gate_is_refused(text: str, words: str) -> None:
+    """Each with what is wrong or what to write."""
+    with pytest.raises(UsageError) as refused:
+        parse_gate(text)
+    assert words in str(refused.value)
+
+
+def test_machines_and_caps_forbid_versions_tell() -> None:
+    """Another CPU or cap forbids, another kernel warns, another version is the question itself."""
+    other = replace(
+        SAME,
+        record=replace(
+            SAME.record,
+            fingerprint={"cpu_model": "Intel", "cpus_logical": 2, "kernel": "6.2.0"},
+            placement=replace(SAME.placement, sut_cpus=(1,)),
+        ),
+        trials=tuple(
+            replace(one, record=replace(one.record, versions={"python": "3.13.1", "flask": "3.2.0"}))
+            for one in SAME.trials
+        ),
+    )
+    found = {(one.what, one.weight) for one in differences(BASE, other)}
+    assert ("machine: cpu_model", "forbids") in found
+    assert ("placement: sut_cpus", "forbids") in found
+    assert ("machine: kernel", "warns") in found
+    assert ("flask-gunicorn: flask", "tells") in found
+    assert differences(BASE, SAME) == ()
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    """Return a folder that holds the three runs."""
+    for run in (BASE, SLOWER, SAME):
+        synthetic.on_disk(run, tmp_path)
+    return tmp_path
+
+
+def test_the_command_ends_with_1_where_a_bound_does_not_hold(
+    results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It names the cell, the figure and the bound; without a bound, or within it, it ends with 0."""
+    words = ["compare", BASE.id, SLOWER.id, "--results", str(results)]
+    assert run_command_line(words) == 0
+    assert run_command_line([*words, "--fail-if", "requests_per_s < -30%"]) == 0
+    capsys.readouterr()
+    assert run_command_line([*words, "--fail-if", "requests_per_s < -5%"]) == 1
+    shown = capsys.readouterr()
+    assert "hello · flask-gunicorn: requests_per_s -1" in shown.err
+    assert "fastapi" not in shown.err
+    assert "slower" in shown.out
+
+
+def test_the_command_speaks_json_and_markdown(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One document on standard output; Markdown tables with the same verdicts."""
+    words = ["compare", BASE.id, SLOWER.id, "--results", str(results)]
+    assert run_command_line([*words, "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert {change["verdict"] for change in document["changes"]} >= {"slower", "tie"}
+    assert run_command_line([*words, "--markdown"]) == 0
+    assert "| flask-gunicorn | requests/s |" in capsys.readouterr().out
+
+
+def test_other_machines_are_refused_unless_told(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit code 2 with what differs; `--anyway` compares and says it."""
+    elsewhere = replace(SAME, record=replace(SAME.record, backend="docker"))
+    foreign = synthetic.named(elsewhere, "20261124-150000-standard")
+    synthetic.on_disk(foreign, results)
+    words = ["compare", BASE.id, foreign.id, "--results", str(results)]
+    assert run_command_line(words) == 2
+    assert "backend: cgroup → docker" in capsys.readouterr().err
+    assert run_command_line([*words, "--anyway"]) == 0
+    assert "forbids: backend: cgroup → docker" in capsys.readouterr().out
