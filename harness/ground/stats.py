@@ -9,11 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from scipy import special
 
 CONFIDENCE = 0.95
+_MAD_TO_SIGMA = 1.4826
 _ROUNDING = 1e-12
 """Spread of log ratios below this is what floating point leaves of equal ratios."""
 
@@ -119,6 +121,25 @@ def mean_interval(values: Sequence[float]) -> Mean:
     return Mean(centre, centre - half, centre + half)
 
 
+def required_pairs(spread: float, effect: float, power: float = 0.8, most: int = 1000) -> int | None:
+    """Return how many pairs find a ratio of 1 + `effect` with that power; None where `most` don't.
+
+    `spread` is the standard deviation of the pairs' log ratios. Exact for a paired two-sided t test at 5 %
+    whose logs are normal: the non-central t distribution (Lehmann and Romano, "Testing Statistical
+    Hypotheses", 3rd edition, 2005, section 5.2). Raises ValueError for a negative spread or an effect of 0.
+    """
+    if spread < 0 or effect <= -1 or not effect:
+        raise ValueError(f"no number of pairs for a spread of {spread} and an effect of {effect}")
+    distance = abs(math.log1p(effect))
+    if spread <= _ROUNDING:
+        return 2
+    for pairs in range(2, most + 1):
+        away = distance / spread * math.sqrt(pairs)
+        if 1 - special.nctdtr(pairs - 1, away, t_quantile(pairs - 1)) >= power:
+            return pairs
+    return None
+
+
 def geometric_mean(values: Sequence[float]) -> float | None:
     """Return the geometric mean of positive values; None where there are none."""
     return math.exp(float(_logs(values).mean())) if values else None
@@ -131,6 +152,47 @@ def coefficient_of_variation(values: Sequence[float]) -> float | None:
     array = np.asarray(values, float)
     centre = float(array.mean())
     return float(array.std(ddof=1)) / abs(centre) if centre else None
+
+
+def change_points(values: Sequence[float], least: int = 2) -> tuple[int, ...]:
+    """Return the indices at which the level changes; each part has at least `least` values.
+
+    Optimal partitioning (Jackson et al., "An algorithm for optimal partitioning of data on an interval", IEEE
+    Signal Processing Letters 12(2), 2005) with squared error, and 3 ln n times the variance as the price of
+    a change (Zhang and Siegmund, Biometrics 63, 2007). The variance comes from the differences of neighbours,
+    so that changes of level do not enlarge it.
+    """
+    count = len(values)
+    if count < 2 * least:
+        return ()
+    array = np.asarray(values, float)
+    spread = _MAD_TO_SIGMA * float(np.median(np.abs(np.diff(array)))) / math.sqrt(2)
+    price = 3 * math.log(count) * spread**2
+    sums = np.concatenate(([0.0], array.cumsum()))
+    squares = np.concatenate(([0.0], (array * array).cumsum()))
+
+    def error(start: int, end: int) -> float:
+        return float(squares[end] - squares[start] - (sums[end] - sums[start]) ** 2 / (end - start))
+
+    cost, begin = [-price] + [math.inf] * count, [0] * (count + 1)
+    for end in range(least, count + 1):
+        for start in (0, *range(least, end - least + 1)):
+            candidate = cost[start] + error(start, end) + price
+            if candidate < cost[end]:
+                cost[end], begin[end] = candidate, start
+    found, end = [], count
+    while begin[end] > 0:
+        end = begin[end]
+        found.append(end)
+    return tuple(reversed(found))
+
+
+def level_shift(values: Sequence[float]) -> float:
+    """Return how far the level of any part is from the last part's, over the mean of all values."""
+    edges = [0, *change_points(values), len(values)]
+    levels = [float(np.mean(values[start:end])) for start, end in pairwise(edges)]
+    overall = float(np.mean(values))
+    return max(abs(level - levels[-1]) for level in levels) / abs(overall) if overall else 0.0
 
 
 def holm(p_values: Sequence[float]) -> tuple[float, ...]:

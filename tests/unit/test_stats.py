@@ -1,3 +1,7 @@
+import math
+import random
+
+import numpy as np
 import pytest
 
 from harness.ground import stats
@@ -54,3 +58,49 @@ def test_rank_intervals() -> None:
     """A beats both others, which can't be told apart: 1 to 1, and 2 to 3 twice."""
     ranks = stats.rank_intervals(["a", "b", "c"], [("a", "b"), ("a", "c"), ("a", "gone")])
     assert ranks == {"a": (1, 1), "b": (2, 3), "c": (2, 3)}
+
+
+def test_a_step_is_found_where_it_is() -> None:
+    """Five values around 10 and five around 12 change at the fifth; an even series never changes."""
+    assert stats.change_points([10.0, 10.1, 9.9, 10.0, 10.1, 12.0, 11.9, 12.1, 12.0, 11.9]) == (5,)
+    assert stats.change_points([10.0, 10.1, 9.9, 10.0, 10.1, 9.9, 10.0, 10.1]) == ()
+    assert stats.change_points([1.0, 9.0, 1.0]) == ()
+
+
+def test_a_shift_is_relative_to_the_mean() -> None:
+    """From 8 to 12 around 10 the level shifts by 40 %; a single high value is no level."""
+    assert stats.level_shift([8.0, 8.1, 7.9, 8.0, 12.0, 12.1, 11.9, 12.0]) == pytest.approx(0.4, abs=0.01)
+    assert stats.level_shift([8.0, 8.1, 7.9, 8.0, 8.1, 8.0, 7.9, 8.0]) == 0.0
+
+
+def test_noise_alone_seldom_shifts() -> None:
+    """Of a thousand series of 8 values with 1 % of noise none shifts by more than 5 %."""
+    chance = random.Random(5)
+    shifts = [stats.level_shift([chance.gauss(100, 1) for _ in range(8)]) for _ in range(1000)]
+    assert max(shifts) < 0.05
+
+
+def test_required_pairs_have_the_power_that_is_claimed() -> None:
+    """That many simulated pairs find the effect in 80 % of 2000 experiments, one pair fewer in less."""
+    spread, effect = 0.03, 0.05
+    pairs = stats.required_pairs(spread, effect)
+    assert pairs == 6
+    chance = np.random.default_rng(3)
+    found = [
+        sum(
+            abs(logs.mean()) / (logs.std(ddof=1) / math.sqrt(n)) > stats.t_quantile(n - 1)
+            for logs in chance.normal(math.log1p(effect), spread, (2000, n))
+        )
+        / 2000
+        for n in (pairs, pairs - 1)
+    ]
+    assert found[0] >= 0.78
+    assert found[1] < 0.80
+
+
+def test_no_number_of_pairs_is_none() -> None:
+    """Where a thousand pairs don't find it there is no number; without spread two pairs do."""
+    assert stats.required_pairs(3.0, 0.01) is None
+    assert stats.required_pairs(0.0, 0.01) == 2
+    with pytest.raises(ValueError, match="no number of pairs"):
+        stats.required_pairs(0.1, 0.0)
