@@ -92,6 +92,17 @@ class SendLag:
 
 
 @dataclass(frozen=True, slots=True)
+class Mistake:
+    """What the scenario's own code raised, in the whole trial."""
+
+    place: str
+    """File, line and function, such as `scenarios/hello.py:12 in hello`."""
+    words: str
+    """The first exception of its type there."""
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class LoadTotals:
     """What the generator saw; times are summed over users and clipped to the window."""
 
@@ -124,6 +135,8 @@ class LoadTotals:
     """The first error of each kind, in words."""
     lag: SendLag | None = None
     """How late requests were sent; None where they follow no schedule."""
+    mistakes: tuple[Mistake, ...] = ()
+    """What the scenario's own code raised."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +153,10 @@ class WatchWindow:
     """Time in the run queue over elapsed time; None where the kernel keeps no schedstat."""
     stall_max_ns: int
     """The greatest lateness of a 50 ms probe."""
+    hub_p50_ns: int | None = None
+    """Hub latency, asked every 50 ms: how long a greenlet that could run waited for its turn."""
+    hub_p99_ns: int | None = None
+    hub_max_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +200,8 @@ class TrialRecord:
     oom_kills: int | None
     """Over the whole trial."""
     caps_enforced: bool
+    workers_lost: int = 0
+    """Generator processes that were lost on the way."""
 
 
 @dataclass(frozen=True, slots=True)

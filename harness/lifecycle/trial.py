@@ -26,7 +26,11 @@ _STARTING_S = 30.0
 
 
 class _Spoiled(Exception):
-    """A trial that has no window: its reason, in words."""
+    """A trial that has no window: its reason, in words, and how many generator processes were lost."""
+
+    def __init__(self, why: str, workers_lost: int = 0) -> None:
+        super().__init__(why)
+        self.workers_lost = workers_lost
 
 
 def measure(bench: Bench, trial: PlannedTrial, scratch: Path, tell: Tell) -> TrialRecord:
@@ -99,13 +103,16 @@ def _drive(
     parties |= {service.name: service.party for service in bench.services if service.party is not None}
     sampler = Sampler(parties, "sut", bench.clock)
     failure: str | None = None
+    workers_lost = 0
     load: GeneratorRecord | None = None
     try:
         _follow(bench, generator, sut.party, sampler, tell)
         load = generator.record()
         write_parquet(scratch / "series.parquet", generator.series())
         (spool / "latency.hlog").rename(scratch / "latency.hlog")
-    except (_Spoiled, EnvironmentUnfit) as error:
+    except _Spoiled as error:
+        failure, workers_lost = str(error), error.workers_lost
+    except EnvironmentUnfit as error:
         failure = str(error)
     finally:
         generator.stop()
@@ -123,6 +130,7 @@ def _drive(
         sampler=sampled,
         sut_exit=end.exit,
         oom_kills=end.counters.oom_kills,
+        workers_lost=workers_lost,
     )
 
 
@@ -148,7 +156,7 @@ def _follow(bench: Bench, generator: Generator, sut: Party, sampler: Sampler, te
             elif told.event == "second":
                 tell(_second(facts, sampler))
             elif told.event == "failed":
-                raise _Spoiled(f"the barrier was not reached: {facts['why']}")
+                raise _Spoiled(facts["why"], facts["workers_lost"])
             elif told.event == "done":
                 sampler.take_due()  # the window's end, where the generator was quicker to tell than we
                 return

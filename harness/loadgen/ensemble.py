@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import time
 from collections.abc import Callable
@@ -12,14 +13,16 @@ from typing import Protocol
 import gevent
 from gevent.event import Event
 
-from harness.ground.observations import Assignment, WatchWindow
+from harness.ground.observations import Assignment, Mistake, WatchWindow
 from harness.loadgen.alarm import Alarm
 from harness.loadgen.client import Client
+from harness.loadgen.mistakes import Mistakes, with_place
 from harness.loadgen.pump import Pump
 from harness.loadgen.recorder import NEVER_NS, Recorder
 from harness.loadgen.tally import SECOND_NS, Tally
 from harness.loadgen.watch import Watch
 
+_log = logging.getLogger(__name__)
 GREETING = "/healthz"
 """What every user asks before the barrier opens: cheap, whatever the scenario costs."""
 
@@ -29,6 +32,9 @@ class Member(Protocol):
 
     client: Client
 
+    def end(self) -> None:
+        """Begin no further task."""
+
 
 @dataclass(frozen=True, slots=True)
 class ProcessRecord:
@@ -36,22 +42,34 @@ class ProcessRecord:
 
     tally: Tally
     watch: tuple[WatchWindow, ...]
+    mistakes: tuple[Mistake, ...]
+    barrier_ns: int
+    """On this process's own clock, as all its times are."""
     drained_ns: int
 
 
 class Ensemble:
     """One per process. Without an assignment there is no barrier and no end: users loop at once."""
 
-    def __init__(self, assignment: Assignment | None) -> None:
-        self.assignment = assignment
+    def __init__(self) -> None:
+        self.assignment: Assignment | None = None
         self.pump = Pump(time.monotonic_ns)
         self.alarm = Alarm()
-        self.recorder = Recorder(scheduled=assignment is not None and assignment.load.rate_per_s is not None)
+        self.recorder = Recorder()
+        self.mistakes = Mistakes()
+        self.fail: Callable[[str], object] = _log.error
+        """Gives the trial up, for a reason."""
         self.stopping = False
         self.barrier_ns = 0
         self.arrived = 0
         self._members: list[Member] = []
         self._open = Event()
+
+    def assign(self, assignment: Assignment) -> None:
+        """Take on an assignment, before the first user is made."""
+        take_precedence()
+        self.assignment = assignment
+        self.recorder.scheduled = assignment.load.rate_per_s is not None
 
     def arrive(self, member: Member) -> None:
         """Greet the SUT, then wait until everyone, in every process, has been answered."""
@@ -65,14 +83,19 @@ class Ensemble:
         self.arrived += 1
         self._open.wait()
 
-    def perform(
-        self, assignment: Assignment, barrier_ns: int, tell_second: Callable[[int, Tally], None]
-    ) -> ProcessRecord:
+    def lose_member(self, error: Exception) -> None:
+        """Give the trial up where a user ends before the barrier: it can't open any more."""
+        if self.assignment is not None and not self._open.is_set():
+            self.fail(f"a user could not start: {with_place(error)}")
+
+    def perform(self, barrier_ns: int, tell_second: Callable[[int, Tally], None]) -> ProcessRecord:
         """Open the barrier, wait for the window's end, stop, drain; return what was counted."""
+        assert self.assignment is not None, "it was assigned before its users arrived"
+        timing = self.assignment.timing
         gc.collect()
         gc.freeze()  # a collection of what is here for good would stall everyone
-        start_ns = barrier_ns + int(assignment.timing.warmup_s * SECOND_NS)
-        end_ns = start_ns + int(assignment.timing.window_s * SECOND_NS)
+        start_ns = barrier_ns + int(timing.warmup_s * SECOND_NS)
+        end_ns = start_ns + int(timing.window_s * SECOND_NS)
         self.barrier_ns = barrier_ns
         self.recorder.open_window(start_ns, end_ns)
         watch = Watch(start_ns, end_ns)
@@ -80,9 +103,13 @@ class Ensemble:
         self._open.set()
         self._tell_each_second(start_ns, end_ns, tell_second)
         self.stopping = True
-        drained_ns = self._drain(assignment.timing.drain_s)
+        for member in self._members:
+            member.end()
+        drained_ns = self._drain(timing.drain_s)
         watching.join(1)
-        return ProcessRecord(self.recorder.tally(), tuple(watch.windows), drained_ns)
+        return ProcessRecord(
+            self.recorder.tally(), tuple(watch.windows), self.mistakes.found(), barrier_ns, drained_ns
+        )
 
     def _tell_each_second(self, start_ns: int, end_ns: int, tell: Callable[[int, Tally], None]) -> None:
         """Tell of every second once it is over, until the window ends."""

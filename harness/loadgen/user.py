@@ -14,8 +14,13 @@ from typing import Any
 import gevent
 from gevent import GreenletExit
 from locust import User, constant, events
-from locust.exception import StopTest, StopUser
-from locust.user.task import LOCUST_STATE_RUNNING, LOCUST_STATE_STOPPING, DefaultTaskSet
+from locust.exception import RescheduleTask, RescheduleTaskImmediately, StopTest, StopUser
+from locust.user.task import (
+    LOCUST_STATE_RUNNING,
+    LOCUST_STATE_STOPPING,
+    LOCUST_STATE_WAITING,
+    DefaultTaskSet,
+)
 
 from harness.ground.model import Load
 from harness.loadgen.client import Client
@@ -32,6 +37,8 @@ _AFTER_ERROR_S = 0.1
 @events.init.add_listener
 def _install(environment: Any, **_: Any) -> None:
     ensemble = _ensembles[id(environment)] = install(environment)
+    environment.events.user_error.add_listener(lambda exception, **_: ensemble.mistakes.note(exception))
+    environment.events.test_stop.add_listener(lambda **_: ensemble.mistakes.sum_up())
     if environment.runner is not None:
         Bookkeeper(environment, ensemble.recorder)
 
@@ -66,23 +73,34 @@ class BenchUser(User):
         """Arrive at the barrier, then perform tasks until the window's end or Locust's stop."""
         self._state = LOCUST_STATE_RUNNING
         try:
-            self.on_start()
-            self.ensemble.arrive(self)
-            assignment = self.ensemble.assignment
-            if any(isinstance(task, type) for task in self.tasks):
-                self._taskset_instance = DefaultTaskSet(self)
-                self._taskset_instance.run()
-            elif assignment is not None and assignment.load.rate_per_s is not None:
-                self._follow(
-                    intended_times(self.random, self.ensemble.barrier_ns, assignment.load, self.place)
-                )
-            else:
-                self._loop(None if assignment is None else assignment.load)
-        except (GreenletExit, StopUser, StopTest):
-            pass
-        finally:
+            try:
+                self.on_start()
+                self.ensemble.arrive(self)
+                self._work()
+            except (GreenletExit, StopUser, StopTest):
+                pass
             self.on_stop()
+        except Exception as error:  # an author's, outside a task: this user ends, as Locust has it
+            self._tell_mistake(error)
+            self.ensemble.lose_member(error)
+        finally:
             self.client.close()
+
+    def end(self) -> None:
+        """Begin no further task; Locust's own task sets look at this state."""
+        self._state = LOCUST_STATE_STOPPING
+
+    def _work(self) -> None:
+        load = None if self.ensemble.assignment is None else self.ensemble.assignment.load
+        if any(isinstance(task, type) for task in self.tasks):
+            if load is not None and load.rate_per_s is not None:
+                raise NotImplementedError("a scenario with task sets can't follow a rate: use plain tasks")
+            self._taskset_instance = DefaultTaskSet(self)
+            self._taskset_instance.run()
+        elif load is not None and load.rate_per_s is not None:
+            self._follow(intended_times(self.random, self.ensemble.barrier_ns, load, self.place))
+        else:
+            self._loop(load)
 
     def _loop(self, load: Load | None) -> None:
         """Perform closed load: Locust's task loop without its costs a task."""
@@ -116,14 +134,20 @@ class BenchUser(User):
         task = self._only_task or self.random.choice(self.tasks)
         try:
             task(self)
+        except (StopUser, StopTest):
+            raise
+        except (RescheduleTask, RescheduleTaskImmediately):
+            pass
         except Exception as error:  # a scenario author's error must not end the other users
-            self.environment.events.user_error.fire(
-                user_instance=self, exception=error, tb=error.__traceback__
-            )
-            self.ensemble.recorder.explain("task", f"{type(error).__name__}: {error}")
+            self._tell_mistake(error)
             gevent.sleep(_AFTER_ERROR_S)
+
+    def _tell_mistake(self, error: Exception) -> None:
+        self.environment.events.user_error.fire(user_instance=self, exception=error, tb=error.__traceback__)
 
     def _think(self, seconds: float) -> None:
         start_ns = time.monotonic_ns()
+        self._state = LOCUST_STATE_WAITING  # Locust may end the user meanwhile
         gevent.sleep(seconds)
+        self._state = LOCUST_STATE_RUNNING
         self.ensemble.recorder.thought(start_ns, time.monotonic_ns())

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -36,6 +37,11 @@ def run_queue_wait_ns(pid: int, proc: Path = Path("/proc")) -> int | None:
         return None
 
 
+def nearest_rank(ordered: Sequence[int], percent: int) -> int:
+    """Return the least of the values that at least so many per cent do not exceed."""
+    return ordered[max(0, -(-len(ordered) * percent // 100) - 1)]
+
+
 def _wait_ns(schedstat: Path) -> int:
     return int(schedstat.read_text().split()[1])
 
@@ -57,13 +63,17 @@ class Watch:
         pid = os.getpid()
         start_ns, cpu_ns, wait_ns = time.monotonic_ns(), time.process_time_ns(), run_queue_wait_ns(pid)
         stall_ns = 0
+        turns_ns: list[int] = []
         now_ns = start_ns
-        while now_ns < until_ns:
-            nap_s = min(_PROBE_S, (until_ns - now_ns) / 1e9)
+        while not turns_ns or now_ns < until_ns:  # once at least, after a stall of the whole part too
+            nap_s = min(_PROBE_S, max(0, until_ns - now_ns) / 1e9)
             due_ns = now_ns + int(nap_s * 1e9)
             gevent.sleep(nap_s)
             now_ns = time.monotonic_ns()
             stall_ns = max(stall_ns, now_ns - due_ns)
+            gevent.sleep(0)  # to the end of the line of those that can run
+            turns_ns.append(time.monotonic_ns() - now_ns)
+        turns_ns.sort()
         elapsed_ns = now_ns - start_ns
         waited_ns = run_queue_wait_ns(pid)
         return WatchWindow(
@@ -73,4 +83,7 @@ class Watch:
             cpu_share=(time.process_time_ns() - cpu_ns) / elapsed_ns,
             wait_share=None if wait_ns is None or waited_ns is None else (waited_ns - wait_ns) / elapsed_ns,
             stall_max_ns=stall_ns,
+            hub_p50_ns=nearest_rank(turns_ns, 50),
+            hub_p99_ns=nearest_rank(turns_ns, 99),
+            hub_max_ns=turns_ns[-1],
         )

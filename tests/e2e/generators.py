@@ -86,17 +86,12 @@ def start(
     processes: int = 1,
     scenario: Scenario = HELLO,
     more: Sequence[str] = (),
-    prefix: Sequence[str] = (),
 ) -> subprocess.Popen[str]:
-    """Start a generator; `prefix` stands before the command.
-
-    With `more` arguments for Locust they say what this process is, and it forks no workers.
-    """
+    """Start a generator, with more arguments for Locust."""
     folder.mkdir(exist_ok=True)
     command = locust_command(scenario, base_url, assign(folder, load, timing, processes), folder / "log")
-    argv = command.argv[: command.argv.index("--processes")] if more else command.argv
     return subprocess.Popen(
-        (*prefix, *argv, *more),
+        (*command.argv, *more),
         cwd=folder,
         env=dict(command.env),
         stdout=subprocess.PIPE,
@@ -104,6 +99,38 @@ def start(
         text=True,
         start_new_session=True,
     )
+
+
+def join(
+    master: str = "127.0.0.1",
+    *,
+    port: int = 5557,
+    scenario: Scenario = HELLO,
+    prefix: Sequence[str] = (),
+) -> subprocess.Popen[str]:
+    """Start a worker as anyone would by hand: it knows its master's address and nothing of webdyno."""
+    known = {name: value for name, value in os.environ.items() if not name.startswith("WEBDYNO_")}
+    argv = (sys.executable, "-m", "locust", "-f", scenario.path, "--worker")
+    return subprocess.Popen(
+        (*prefix, *argv, "--master-host", master, "--master-port", str(port)),
+        cwd="/",
+        env=known | {"PYTHONPATH": str(HERE.parent.parent)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def part(worker: subprocess.Popen[str], within_s: float = 10.0) -> str:
+    """Wait for a worker's end and return what it said; it is gone afterwards."""
+    try:
+        return worker.communicate(timeout=within_s)[0]
+    finally:
+        try:
+            os.killpg(worker.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
 
 
 def finish(child: subprocess.Popen[str], folder: Path, within_s: float = 60.0) -> Driven:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from generators import answered, drive, finish, read, serving, start, wait_for
+from generators import answered, drive, finish, join, part, read, serving, start, wait_for
 
 from harness.ground.histogram import index_of
 from harness.ground.model import Load, Timing
@@ -94,7 +94,7 @@ def in_window(folder: Path) -> bool:
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
 def test_a_lost_worker_is_told(tmp_path: Path, number: signal.Signals) -> None:
-    """A worker that is killed or stopped in the window fails the trial as `worker-lost`."""
+    """A worker that is killed or stopped in the window fails the trial, which tells how many are lost."""
     folder = tmp_path / "g"
     timing = Timing(0.5, 12.0, drain_s=2.0, barrier_s=15.0)
     with serving(tmp_path, "plateaus") as base_url:
@@ -107,7 +107,8 @@ def test_a_lost_worker_is_told(tmp_path: Path, number: signal.Signals) -> None:
             os.killpg(child.pid, signal.SIGKILL)
             child.communicate()
     (failed,) = (event for event in read(folder).events if event["event"] == "failed")
-    assert str(failed["why"]).startswith("worker-lost")
+    assert failed["why"] == "1 of 2 workers of the load generator are lost"
+    assert failed["workers_lost"] == 1
     assert read(folder).record is None
 
 
@@ -154,43 +155,50 @@ def two_hosts() -> Iterator[tuple[str, ...]]:
 
 
 def test_two_hosts_count_as_one(tmp_path: Path, two_hosts: tuple[str, ...]) -> None:
-    """A master here and a worker on each of two hosts: every request that arrived is counted."""
+    """A master here, a worker started by hand on each of two hosts, whose clocks have nothing in common."""
     users, folder = 30, tmp_path / "master"
-    load, timing = Load("closed", users), QUICK
+    more = ("--master", "--master-bind-host", "0.0.0.0", "--expect-workers", "2")
     with serving(tmp_path, "plateaus", host="10.201.1.1") as base_url:
-        master = start(
-            folder,
-            base_url,
-            load,
-            timing,
-            more=("--master", "--master-bind-host", "0.0.0.0", "--expect-workers", "2"),
-            processes=2,
-        )
+        master = start(folder, base_url, Load("closed", users), QUICK, more=more)
         workers = [
-            start(
-                tmp_path / name,
-                base_url,
-                load,
-                timing,
-                processes=2,
-                more=("--worker", "--master-host", f"10.201.{number}.1"),
-                prefix=("ip", "netns", "exec", name),
+            join(
+                f"10.201.{number}.1",
+                prefix=(
+                    *("ip", "netns", "exec", name),
+                    *("unshare", "--time", "--monotonic", str(number * 100_000), "--fork", "--kill-child"),
+                ),
             )
             for number, name in enumerate(two_hosts, 1)
         ]
         driven = finish(master, folder)
         for worker in workers:
-            try:
-                worker.communicate(timeout=10)
-            finally:
-                if worker.poll() is None:
-                    worker.kill()
-                    worker.communicate()
+            part(worker)
         arrived = answered(base_url)
-    found = driven.told.load
+    found, phases = driven.told.load, driven.told.phases
     assert found.sent == arrived + users
     assert found.users == found.users_served == users
     assert {window.process for window in driven.told.watch} == {0, 1}
+    for window in driven.told.watch:
+        assert abs(window.start_ns - phases.window_start_ns) < 0.2e9
+        assert abs(window.end_ns - phases.window_end_ns) < 0.2e9
+    assert phases.window_end_ns <= phases.drained_ns < phases.window_end_ns + 3e9
+
+
+def test_a_worker_too_many_fails_the_trial(tmp_path: Path) -> None:
+    """A third worker where two were expected is told at once, not given users of the others."""
+    folder = tmp_path / "g"
+    more = ("--master", "--master-bind-port", "5657", "--expect-workers", "2")
+    with serving(tmp_path, "plateaus") as base_url:
+        master = start(folder, base_url, Load("closed", 20), Timing(0.5, 20.0), more=more)
+        workers = [join(port=5657) for _ in range(2)]
+        wait_for(lambda: in_window(folder))
+        workers.append(join(port=5657))
+        driven = finish(master, folder, within_s=15)
+        for worker in workers:
+            part(worker)
+    assert driven.record is None
+    assert driven.events[-1]["event"] == "failed"
+    assert "3 workers joined where 2 were expected" in str(driven.events[-1]["why"])
 
 
 def test_the_barrier_tells_who_is_missing(tmp_path: Path) -> None:
