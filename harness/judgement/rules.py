@@ -55,6 +55,20 @@ RULES: tuple[Rule, ...] = (
         "raise the memory cap (`--memory`), or use fewer workers",
     ),
     Rule(
+        "worker-lost",
+        "invalid",
+        "every process of the load generator lives to the end",
+        "0 lost",
+        "read generator.log in the trial's folder, give the generator memory and CPUs enough, and run again",
+    ),
+    Rule(
+        "scenario-mistakes",
+        "invalid",
+        "the scenario's own code raises nothing",
+        "0 exceptions",
+        "mend the scenario; `load.mistakes` of trial.json and generator.log have every place",
+    ),
+    Rule(
         "errors",
         "invalid",
         "every request gets the status and body that it must get, in time",

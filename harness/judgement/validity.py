@@ -54,6 +54,11 @@ def oom_killed(record: TrialRecord) -> Finding | None:
     return broken("oom-killed", float(record.oom_kills)) if record.oom_kills else None
 
 
+def worker_lost(record: TrialRecord) -> Finding | None:
+    """`worker-lost`: the figure is the number of generator processes that were lost."""
+    return broken("worker-lost", float(record.workers_lost)) if record.workers_lost else None
+
+
 def caps_not_enforced(record: TrialRecord) -> Finding | None:
     """`caps-not-enforced`: a cap could not be set."""
     return None if record.caps_enforced else broken("caps-not-enforced", None)
@@ -69,6 +74,16 @@ def slow_interpreter(record: TrialRecord) -> Finding | None:
     if record.optimised is None:
         return unchecked("slow-interpreter", "how its interpreter was built is unknown")
     return None if record.optimised else broken("slow-interpreter", None)
+
+
+def scenario_mistakes(record: TrialRecord) -> Finding | None:
+    """`scenario-mistakes`: the figure is the number of exceptions; the most frequent is told."""
+    mistakes = _window(record)[0].mistakes
+    if not mistakes:
+        return None
+    worst = max(mistakes, key=lambda mistake: mistake.count)
+    reason = f"{worst.words} ({worst.place}), {worst.count} times"
+    return broken("scenario-mistakes", float(sum(one.count for one in mistakes)), reason=reason)
 
 
 def errors(record: TrialRecord) -> Finding | None:
@@ -239,10 +254,12 @@ _OF_EVERY_TRIAL: tuple[_Check, ...] = (
     trial_failed,
     sut_crashed,
     oom_killed,
+    worker_lost,
     caps_not_enforced,
     slow_interpreter,
 )
 _OF_WINDOW: tuple[_Check, ...] = (
+    scenario_mistakes,
     errors,
     starved_users,
     window_short,

@@ -6,19 +6,22 @@ import synthetic
 from synthetic import PLACEMENT, USERS, WINDOW_NS, trial_record, watch
 
 from harness.ground.model import Cell, Finding, Load
-from harness.ground.observations import TrialRecord
+from harness.ground.observations import Mistake, TrialRecord
 from harness.judgement import validity
 from harness.judgement.rules import NOT_CHECKED, RULES
 
 
-def with_load(**changes: int) -> TrialRecord:
+MISTAKE = Mistake("scenarios/mine.py:12 in mine", "KeyError: 'price'", 3)
+
+
+def with_load(**changes: object) -> TrialRecord:
     """Return a good trial but for these totals."""
     record = trial_record()
     assert record.load is not None
     return replace(record, load=replace(record.load, **changes))  # type: ignore[arg-type]
 
 
-def slow(times_in_window: float, **changes: int) -> TrialRecord:
+def slow(times_in_window: float, **changes: object) -> TrialRecord:
     """Return a closed trial whose mean response time fits so often into the window."""
     return with_load(requests=int(USERS * times_in_window), **changes)
 
@@ -36,6 +39,8 @@ def test_a_good_trial_has_no_finding() -> None:
 
 BROKEN: dict[str, tuple[str, TrialRecord, float | None]] = {
     "errors": ("invalid", with_load(errors=57), 57 / 560),
+    "scenario-mistakes": ("invalid", with_load(mistakes=(MISTAKE, replace(MISTAKE, count=4))), 7.0),
+    "worker-lost": ("invalid", replace(trial_record(), workers_lost=1), 1.0),
     "errors, never answered": ("invalid", with_load(censored=100), 10000 / 56100),
     "starved-users": ("invalid", with_load(users_served=989), 1.1),
     "littles-law, time lost": ("invalid", with_load(in_flight_ns=int(0.989 * USERS * WINDOW_NS)), 1.1),
@@ -107,6 +112,13 @@ def test_a_trial_without_a_window_says_why() -> None:
     record = replace(trial_record(), failure="it did not start", phases=None, load=None, watch=())
     (finding,) = validity.trial_findings(record, replace(PLACEMENT, overlap=False), 1e6)
     assert finding.remedy.startswith("it did not start: ")
+
+
+def test_a_mistake_is_told_with_its_place() -> None:
+    """Where the scenario's own code raises, the finding says what, where and how often, of the most frequent."""
+    record = with_load(mistakes=(MISTAKE, replace(MISTAKE, words="TypeError: no path", count=40)))
+    (finding,) = found(record, "scenario-mistakes", "invalid")
+    assert finding.remedy.startswith("TypeError: no path (scenarios/mine.py:12 in mine), 40 times: mend")
 
 
 def test_overlap_is_a_note() -> None:
