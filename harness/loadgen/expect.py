@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Hashable
 from functools import lru_cache
 
 from harness.loadgen.http import Response
+from harness.loadgen.mistakes import with_place
 
 Check = Callable[[Response], str | bool | None]
 """Returns what is wrong in words, or False; None or True where nothing is. May raise instead."""
@@ -58,7 +59,7 @@ class Expect:
         try:
             found = self._check(response)
         except Exception as error:  # a check may fail in any way: the answer is what it did not expect
-            return "body", f"{type(error).__name__}: {error}"
+            return "body", with_place(error)
         if found is not None and found is not True:
             return "body", "the check says no" if found is False else str(found)
         if self._remember and not response.head_was_read:

@@ -66,7 +66,7 @@ class Mistakes:
     def sum_up(self) -> None:
         """Log how often each was made, and forget them."""
         for mistake in self._found.values():
-            _log.error("%s (%s): %d times", mistake.words, mistake.place, mistake.count)
+            _log.error("%d × %s (%s)", mistake.count, mistake.words, mistake.place)
         self._found.clear()
 
 

@@ -10,7 +10,6 @@ from harness.ground.observations import Mistake, TrialRecord
 from harness.judgement import validity
 from harness.judgement.rules import NOT_CHECKED, RULES
 
-
 MISTAKE = Mistake("scenarios/mine.py:12 in mine", "KeyError: 'price'", 3)
 
 
@@ -115,7 +114,7 @@ def test_a_trial_without_a_window_says_why() -> None:
 
 
 def test_a_mistake_is_told_with_its_place() -> None:
-    """Where the scenario's own code raises, the finding says what, where and how often, of the most frequent."""
+    """What was raised most often is told in words, with its place and count."""
     record = with_load(mistakes=(MISTAKE, replace(MISTAKE, words="TypeError: no path", count=40)))
     (finding,) = found(record, "scenario-mistakes", "invalid")
     assert finding.remedy.startswith("TypeError: no path (scenarios/mine.py:12 in mine), 40 times: mend")
