@@ -14,6 +14,7 @@ from harness.ground.model import Caps, Cell, Load, Placement, PlannedTrial, Sett
 from harness.ground.observations import (
     SCHEMA,
     Counters,
+    HostUsage,
     LoadTotals,
     Phases,
     RequestTotals,
@@ -45,6 +46,21 @@ class Speed:
     memory_mib: float
 
 
+def series(requests: Sequence[int], p99_ms: Sequence[float] | None = None) -> pd.DataFrame:
+    """Return a window second by second, after 3 s of warm-up at the rate of its first second."""
+    times = [2.0] * len(requests) if p99_ms is None else p99_ms
+    return pd.DataFrame(
+        {
+            "second": range(-3, len(requests)),
+            "requests": [requests[0]] * 3 + list(requests),
+            "errors": 0,
+            "response_p50_ms": 1.0,
+            "response_p99_ms": [times[0]] * 3 + list(times),
+            "in_flight": USERS,
+        }
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class SyntheticTrial(StoredTrial):
     """A trial as the store gives it back, from memory."""
@@ -57,17 +73,7 @@ class SyntheticTrial(StoredTrial):
     def series(self) -> pd.DataFrame:
         """Return an even rate for each second."""
         load = self.record.load
-        rate = load.requests // 8 if load else 0
-        return pd.DataFrame(
-            {
-                "second": range(-3, 8),
-                "requests": rate,
-                "errors": 0,
-                "response_p50_ms": 1.0,
-                "response_p99_ms": 2.0,
-                "in_flight": USERS,
-            }
-        )
+        return series([load.requests // 8 if load else 0] * 8)
 
     def samples(self) -> pd.DataFrame:
         """Return 4 Hz of memory that grows by 1 MiB in the window, after a peak in the warm-up."""
@@ -151,6 +157,8 @@ def trial_record(cell: Cell | None = None, number: int = 1, block: int = 1) -> T
         sut_exit=None,
         oom_kills=0,
         caps_enforced=True,
+        host=HostUsage(WINDOW_NS, foreign_ns=80_000_000, foreign_most="cron", steal_ns=20_000_000),
+        sut_lost=0,
     )
 
 

@@ -170,6 +170,19 @@ class SamplerRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class HostUsage:
+    """What others used of the CPUs that the trial stands on, over the window."""
+
+    elapsed_ns: int
+    foreign_ns: int
+    """CPU time of processes outside of the SUT that may run on its CPUs, kernel threads left out."""
+    foreign_most: str | None
+    """The name of the process that used most of it."""
+    steal_ns: int | None
+    """What the hypervisor took from the CPU of the SUT or the generator from which it took most."""
+
+
+@dataclass(frozen=True, slots=True)
 class TrialRecord:
     """One trial as it happened."""
 
@@ -202,6 +215,10 @@ class TrialRecord:
     caps_enforced: bool
     workers_lost: int = 0
     """Generator processes that were lost on the way."""
+    host: HostUsage | None = None
+    """None where nobody looked."""
+    sut_lost: int | None = None
+    """Processes of the SUT that were there before the first user and gone after the last."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,7 +92,8 @@ def key_of(cell: Cell) -> CellKey:
 
 def _judge_trial(run: StoredRun, trial: StoredTrial) -> JudgedTrial:
     figures = trial_figures(trial, run.placement)
-    findings = trial_findings(trial.record, run.placement, run.record.ceiling(trial.record.cell.scenario))
+    ceiling = run.record.ceiling(trial.record.cell.scenario)
+    findings = trial_findings(trial.record, run.placement, trial.series(), ceiling)
     limiter = trial_limiter(figures, trial.record.cell.load, run.placement, findings)
     return JudgedTrial(trial, figures, findings, limiter, is_valid(findings))
 

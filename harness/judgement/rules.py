@@ -15,6 +15,10 @@ MIN_BLOCKS = 5
 WIDE_BLOCKS = 10
 """Fewer leave wide intervals."""
 UNSTABLE_PERCENT = 10.0
+LEAST_SECONDS = 6
+"""Shorter series show no level."""
+SHIFT_PERCENT = {"requests": 5.0, "response_p99_ms": 20.0}
+"""By column of a trial's series."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,13 @@ RULES: tuple[Rule, ...] = (
         "the system under test runs until it is told to end",
         "no exit before the end",
         "read sut.log in the trial's folder",
+    ),
+    Rule(
+        "sut-restarted",
+        "invalid",
+        "every process of the system under test that was there before the first user is there after the last",
+        "0 ended",
+        "read sut.log in the trial's folder: a worker died and its master replaced it",
     ),
     Rule(
         "oom-killed",
@@ -120,6 +131,20 @@ RULES: tuple[Rule, ...] = (
         ">= 2 × the cell's requests/s",
         "give the generator more or faster CPUs: near its ceiling it shapes what it measures",
         lower_is_worse=True,
+    ),
+    Rule(
+        "unsteady",
+        "warning",
+        "second by second the rate and the p99 of the response time keep their level over the window",
+        "no change of level by more than 5 % (rate), 20 % (p99)",
+        "use a longer warm-up (`--warmup`) or a longer window (`--seconds`)",
+    ),
+    Rule(
+        "host-noise",
+        "warning",
+        "no other process uses the system under test's CPUs, and no other virtual machine those of the trial",
+        "<= 5 % of the system under test's CPUs by others, <= 1 % stolen",
+        "end what else runs on the machine; stolen time needs another machine, or another hour",
     ),
     Rule(
         "connection-churn",

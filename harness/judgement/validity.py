@@ -7,25 +7,39 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+import pandas as pd
+
+from harness.ground import stats
 from harness.ground.model import Finding, Placement
 from harness.ground.observations import LoadTotals, Phases, TrialRecord, WatchWindow
-from harness.judgement.rules import MIN_BLOCKS, UNSTABLE_PERCENT, WIDE_BLOCKS, broken, unchecked
+from harness.judgement.rules import (
+    LEAST_SECONDS,
+    MIN_BLOCKS,
+    SHIFT_PERCENT,
+    UNSTABLE_PERCENT,
+    WIDE_BLOCKS,
+    broken,
+    unchecked,
+)
 
 _Check = Callable[[TrialRecord], Finding | None]
 
 
 def trial_findings(
-    record: TrialRecord, placement: Placement, ceiling_per_s: float | None = None
+    record: TrialRecord, placement: Placement, series: pd.DataFrame, ceiling_per_s: float | None = None
 ) -> tuple[Finding, ...]:
     """Return what the rules say about one trial; the rules about load need a window.
 
-    `ceiling_per_s` is the generator's own against a null SUT with this scenario; None if not measured.
+    `series` is the trial's load second by second; `ceiling_per_s` the generator's own against a null SUT with
+    this scenario, None if not measured.
     """
     if trial_failed(record):
         found = [check(record) for check in _OF_EVERY_TRIAL]
     else:
         found = [check(record) for check in (*_OF_EVERY_TRIAL, *_OF_WINDOW)]
         found.append(generator_ceiling(record, ceiling_per_s))
+        found += [host_processes(record, placement), host_steal(record)]
+        found += dict.fromkeys(unsteady(series, column) for column in SHIFT_PERCENT)
     found.insert(0, overlap(placement))
     return tuple(finding for finding in found if finding is not None)
 
@@ -45,6 +59,15 @@ def trial_failed(record: TrialRecord) -> Finding | None:
 def sut_crashed(record: TrialRecord) -> Finding | None:
     """`sut-crashed`: it ended before it was told to; the figure is its exit status."""
     return None if record.sut_exit is None else broken("sut-crashed", float(record.sut_exit))
+
+
+def sut_restarted(record: TrialRecord) -> Finding | None:
+    """`sut-restarted`: the figure is the number of its processes that ended while it lived."""
+    if record.sut_exit is not None or record.failure is not None:
+        return None
+    if record.sut_lost is None:
+        return unchecked("sut-restarted", "nobody looked at its processes before and after")
+    return broken("sut-restarted", float(record.sut_lost)) if record.sut_lost else None
 
 
 def oom_killed(record: TrialRecord) -> Finding | None:
@@ -175,6 +198,38 @@ def generator_ceiling(record: TrialRecord, ceiling_per_s: float | None) -> Findi
     return broken("generator-ceiling", ceiling_per_s / rate) if ceiling_per_s < 2 * rate else None
 
 
+def host_processes(record: TrialRecord, placement: Placement) -> Finding | None:
+    """`host-noise`: the figure is what other processes used, in % of the SUT's CPUs; an upper bound."""
+    host = record.host
+    if host is None or not host.elapsed_ns:
+        return unchecked("host-noise", "other processes can't be looked at here")
+    percent = 100 * host.foreign_ns / (host.elapsed_ns * len(placement.sut_cpus))
+    if percent <= 5:
+        return None
+    reason = f"most of it by {host.foreign_most or 'an unknown process'}"
+    return broken("host-noise", percent, threshold="<= 5 % of the SUT's CPUs", reason=reason)
+
+
+def host_steal(record: TrialRecord) -> Finding | None:
+    """`host-noise`: the figure is the stolen time of the CPU that lost most, in %."""
+    host = record.host
+    if host is None or host.steal_ns is None or not host.elapsed_ns:
+        return unchecked("host-noise", "stolen time can't be read here")
+    percent = 100 * host.steal_ns / host.elapsed_ns
+    return broken("host-noise", percent, threshold="<= 1 % stolen") if percent > 1 else None
+
+
+def unsteady(series: pd.DataFrame, column: str) -> Finding | None:
+    """`unsteady`: the figure is the greatest distance of a level from the last one, in % of the mean."""
+    window = series[series["second"] >= 0] if len(series) else series
+    values = [float(value) for value in window[column].dropna()] if len(window) else []
+    what, bound = column.replace("_", " "), SHIFT_PERCENT[column]
+    if len(values) < LEAST_SECONDS:
+        return unchecked("unsteady", f"a window of fewer than {LEAST_SECONDS} seconds shows no level")
+    percent = 100 * stats.level_shift(values)
+    return broken("unsteady", percent, threshold=f"{what}: <= {bound:g} %") if percent > bound else None
+
+
 def connection_churn(record: TrialRecord) -> Finding | None:
     """`connection-churn`: the figure is the number of connections opened in the whole trial."""
     load, _ = _window(record)
@@ -253,6 +308,7 @@ def _why_no_law(record: TrialRecord) -> str:
 _OF_EVERY_TRIAL: tuple[_Check, ...] = (
     trial_failed,
     sut_crashed,
+    sut_restarted,
     oom_killed,
     worker_lost,
     caps_not_enforced,

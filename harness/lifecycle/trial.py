@@ -72,13 +72,15 @@ def measure(bench: Bench, trial: PlannedTrial, scratch: Path, tell: Tell) -> Tri
         )
     try:
         bench.clock.sleep(_SETTLE_S)
+        idle = sut.party.look()
         ready = replace(
             blank,
             startup_s=sut.startup_s,
-            idle_bytes=resident_bytes(sut.party.look().counters),
+            idle_bytes=resident_bytes(idle.counters),
             caps_enforced=sut.party.caps_enforced,
         )
-        return _drive(bench, trial, sut, scratch, tell, ready)
+        driven = _drive(bench, trial, sut, scratch, tell, ready)
+        return replace(driven, sut_lost=len(set(idle.pids) - set(sut.party.look().pids)))
     finally:
         sut.party.stop()
 
@@ -130,6 +132,7 @@ def _drive(
         sampler=sampled,
         sut_exit=end.exit,
         oom_kills=end.counters.oom_kills,
+        host=sampler.host(bench.job.placement),
         workers_lost=workers_lost,
     )
 

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 import psutil
 
 from harness.ground.clock import Clock
-from harness.ground.observations import Counters, ProcessEdges, SamplerRecord, Usage
+from harness.ground.model import Placement
+from harness.ground.observations import Counters, HostUsage, ProcessEdges, SamplerRecord, Usage
+from harness.machine import host
 from harness.machine.backends.backend import Look, Party
 
 PERIOD_S = 0.25
@@ -54,6 +56,8 @@ class Sampler:
         self._late_max_ns = 0
         self.samples: list[Sample] = []
         self._edges: list[dict[str, tuple[Counters, ProcessEdges | None]]] = []
+        self._hosts: list[host.HostLook | None] = []
+        self._closely_pids: tuple[int, ...] = ()
 
     def watch(self, start_ns: int, end_ns: int) -> None:
         """Fix the window, on CLOCK_MONOTONIC."""
@@ -84,6 +88,14 @@ class Sampler:
             for party in self._parties
         )
 
+    def host(self, placement: Placement) -> HostUsage | None:
+        """Return what others used between the edges; None where one is missing or can't be looked at."""
+        if len(self._hosts) < 2:
+            return None
+        start, end = self._hosts
+        watched = {*placement.sut_cpus, *placement.generator_cpus}
+        return host.usage_between(start, end, self._closely_pids, placement.sut_cpus, watched)
+
     def record(self) -> SamplerRecord:
         """Return the sampler's own cost and lateness."""
         taken = len(self.samples) // max(1, len(self._parties))
@@ -102,6 +114,8 @@ class Sampler:
             self._edges.append(
                 {name: (look.counters, self._edge(name, look)) for name, look in looks.items()}
             )
+            self._hosts.append(host.look(self._clock.now_ns()))
+            self._closely_pids = looks[self._closely].pids
         for name, look in looks.items():
             late_ns = look.counters.at_ns - due_ns
             self._late_max_ns = max(self._late_max_ns, late_ns)

@@ -1,15 +1,18 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 import synthetic
-from synthetic import PLACEMENT, USERS, WINDOW_NS, trial_record, watch
+from synthetic import PLACEMENT, USERS, WINDOW_NS, series, trial_record, watch
 
 from harness.ground.model import Cell, Finding, Load
 from harness.ground.observations import Mistake, TrialRecord
 from harness.judgement import validity
 from harness.judgement.rules import NOT_CHECKED, RULES
 
+APART = replace(PLACEMENT, overlap=False)
+EVEN = series([7000, 7010, 6990, 7000, 7010, 6990, 7000, 7005])
 MISTAKE = Mistake("scenarios/mine.py:12 in mine", "KeyError: 'price'", 3)
 
 
@@ -27,13 +30,20 @@ def slow(times_in_window: float, **changes: object) -> TrialRecord:
 
 def found(record: TrialRecord, code: str, severity: str) -> list[Finding]:
     """Return the findings of a code and severity."""
-    findings = validity.trial_findings(record, replace(PLACEMENT, overlap=False), 1e6)
+    findings = validity.trial_findings(record, APART, EVEN, 1e6)
     return [one for one in findings if one.code == code and one.severity == severity]
 
 
 def test_a_good_trial_has_no_finding() -> None:
     """A trial that keeps every rule has no finding at all."""
-    assert validity.trial_findings(trial_record(), replace(PLACEMENT, overlap=False), 1e6) == ()
+    assert validity.trial_findings(trial_record(), APART, EVEN, 1e6) == ()
+
+
+def with_host(**changes: int | None) -> TrialRecord:
+    """Return a good trial but for what others used."""
+    record = trial_record()
+    assert record.host is not None
+    return replace(record, host=replace(record.host, **changes))  # type: ignore[arg-type]
 
 
 BROKEN: dict[str, tuple[str, TrialRecord, float | None]] = {
@@ -51,6 +61,9 @@ BROKEN: dict[str, tuple[str, TrialRecord, float | None]] = {
     "generator-stall": ("invalid", replace(trial_record(), watch=(watch(stall_ms=101.0),)), 101.0),
     "connection-churn": ("warning", with_load(connections_opened=1001), 1001.0),
     "oom-killed": ("invalid", replace(trial_record(), oom_kills=2), 2.0),
+    "sut-restarted": ("invalid", replace(trial_record(), sut_lost=2), 2.0),
+    "host-noise, processes": ("warning", with_host(foreign_ns=WINDOW_NS * 6 // 100), 6.0),
+    "host-noise, steal": ("warning", with_host(steal_ns=WINDOW_NS * 2 // 100), 2.0),
     "sut-crashed": ("invalid", replace(trial_record(), sut_exit=-11), -11.0),
     "caps-not-enforced": ("warning", replace(trial_record(), caps_enforced=False), None),
     "slow-interpreter": ("note", replace(trial_record(), optimised=False), None),
@@ -77,13 +90,14 @@ KEPT: dict[str, TrialRecord] = {
     "generator-busy": replace(trial_record(), watch=(watch(cpu=0.79, wait=0.049),)),
     "generator-stall": replace(trial_record(), watch=(watch(stall_ms=100.0),)),
     "connection-churn": with_load(connections_opened=1000),
+    "host-noise": with_host(foreign_ns=WINDOW_NS * 5 // 100, steal_ns=WINDOW_NS // 100),
 }
 
 
 @pytest.mark.parametrize("case", KEPT)
 def test_a_kept_rule_is_silent(case: str) -> None:
     """Just within its bound no rule says anything."""
-    assert validity.trial_findings(KEPT[case], replace(PLACEMENT, overlap=False), 1e6) == ()
+    assert validity.trial_findings(KEPT[case], APART, EVEN, 1e6) == ()
 
 
 UNCHECKED: dict[str, TrialRecord] = {
@@ -95,6 +109,8 @@ UNCHECKED: dict[str, TrialRecord] = {
     "generator-stall": replace(trial_record(), watch=(watch(at_s=-4.0),)),
     "oom-killed": replace(trial_record(), oom_kills=None),
     "slow-interpreter": replace(trial_record(), optimised=None),
+    "sut-restarted": replace(trial_record(), sut_lost=None),
+    "host-noise": with_host(steal_ns=None),
 }
 
 
@@ -109,7 +125,7 @@ def test_what_could_not_be_checked_is_told(case: str) -> None:
 def test_a_trial_without_a_window_says_why() -> None:
     """The reason stands in the finding, and the rules about load are not asked."""
     record = replace(trial_record(), failure="it did not start", phases=None, load=None, watch=())
-    (finding,) = validity.trial_findings(record, replace(PLACEMENT, overlap=False), 1e6)
+    (finding,) = validity.trial_findings(record, APART, EVEN, 1e6)
     assert finding.remedy.startswith("it did not start: ")
 
 
@@ -120,9 +136,41 @@ def test_a_mistake_is_told_with_its_place() -> None:
     assert finding.remedy.startswith("TypeError: no path (scenarios/mine.py:12 in mine), 40 times: mend")
 
 
+@pytest.mark.parametrize(
+    ("seconds", "threshold"),
+    [
+        (series([6000, 6010, 5990, 6000, 7000, 7010, 6990, 7005]), "requests: <= 5 %"),
+        (series([7000] * 8, [2.0, 2.1, 2.0, 2.1, 3.0, 3.1, 3.0, 3.1]), "response p99 ms: <= 20 %"),
+    ],
+)
+def test_a_level_that_changes_is_unsteady(seconds: pd.DataFrame, threshold: str) -> None:
+    """A step in the rate, or in the p99, within the window is a warning; what came before does not count."""
+    (finding,) = validity.trial_findings(trial_record(), APART, seconds, 1e6)
+    assert (finding.code, finding.severity, finding.threshold) == ("unsteady", "warning", threshold)
+    seconds["second"] -= 4
+    assert validity.unsteady(seconds, "requests") == validity.unsteady(series([1, 2, 1]), "requests")
+
+
+def test_a_short_window_shows_no_level() -> None:
+    """Five seconds are not enough, which is told once."""
+    (finding,) = validity.trial_findings(trial_record(), APART, series([7000] * 5), 1e6)
+    assert finding.remedy.startswith(NOT_CHECKED)
+
+
+def test_noise_names_the_process() -> None:
+    """Who used most of the SUT's CPUs is told."""
+    (finding,) = found(with_host(foreign_ns=WINDOW_NS), "host-noise", "warning")
+    assert finding.remedy.startswith("most of it by cron: ")
+
+
+def test_a_crash_is_no_restart() -> None:
+    """Where the SUT as a whole has ended, that its processes are gone is no finding of its own."""
+    assert not found(replace(trial_record(), sut_lost=2, sut_exit=1), "sut-restarted", "invalid")
+
+
 def test_overlap_is_a_note() -> None:
     """A shared CPU is told and leaves the trial valid."""
-    (finding,) = validity.trial_findings(trial_record(), PLACEMENT, 1e6)
+    (finding,) = validity.trial_findings(trial_record(), PLACEMENT, EVEN, 1e6)
     assert (finding.code, finding.severity) == ("overlap", "note")
 
 
@@ -169,6 +217,7 @@ def test_every_rule_is_in_the_table_once() -> None:
         "unstable",
         "overlap",
         "generator-ceiling",
+        "unsteady",
     }
 
 
