@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TypedDict, Unpack
 
@@ -86,6 +86,8 @@ class Client:
         """When the next request was meant to be sent; None where it follows no schedule."""
         self.was_idle = False
         """Whether the user waited for that moment, rather than still for an answer."""
+        self.on_answer: Callable[[str, int, Response], None] | None = None
+        """Called with the name, the response time in ns, and an answer that is as it has to be."""
 
     def get(self, path: str, **options: Unpack[Options]) -> Response | None:
         """GET; see `request`."""
@@ -160,6 +162,8 @@ class Client:
         label = name or f"{method} {path}"
         if complaint is None:
             self._recorder.answered(self._user, label, intended_ns, sent_ns, ended_ns, None)
+            if self.on_answer is not None and response is not None:
+                self.on_answer(label, ended_ns - intended_ns, response)
             return response
         self._recorder.failed(self._user, label, intended_ns, sent_ns, ended_ns, *complaint)
         if complaint[0] in ("refused", "tls"):

@@ -1,20 +1,23 @@
 """Keeps Locust's own statistics right, for its web UI, CSV files, tables and distributed reports.
 
 Locust counts each request in an event; that costs more than the request. Here whole seconds of our
-own counters are added to its entries once they are over. Errors go through `events.request`, so that
-an author's listeners see them, and Locust counts these itself.
+own counters are added to its entries once they are over. Errors go through `events.request`, and Locust
+counts these itself. Answers are told to listeners too, but only to those beside Locust's own.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import gevent
+import locust.runners
+from locust.event import EventHook
 from locust.stats import bucket_response_time
 
 from harness.ground.histogram import value_of
+from harness.loadgen.http import Response
 from harness.loadgen.recorder import NEVER_NS, Recorder
 from harness.loadgen.tally import SECOND_NS, Tally
 
@@ -57,13 +60,34 @@ class Bookkeeper:
 
     def _report(self, name: str, response_ns: int, kind: str, words: str) -> None:
         self._environment.events.request.fire(
-            request_type="",
-            name=name,
-            response_time=response_ns / 1e6,
-            response_length=0,
-            exception=RequestFailed(f"{kind}: {words}"),
-            context={},
+            **_facts(name, response_ns), exception=RequestFailed(f"{kind}: {words}")
         )
+
+
+def teller(environment: Any) -> Callable[[str, int, Response], None] | None:
+    """Return what tells listeners of `events.request` of an answer; None where only Locust's own listens."""
+    others = EventHook()
+    for listener in environment.events.request._handlers:
+        if getattr(listener, "__module__", None) != locust.runners.__name__:
+            others.add_listener(listener)
+    if not others._handlers:
+        return None
+    return lambda name, response_ns, response: others.fire(
+        **_facts(name, response_ns, response), exception=None
+    )
+
+
+def _facts(name: str, response_ns: int, response: Response | None = None) -> dict[str, Any]:
+    """Return what listeners of Locust are told of a request."""
+    return {
+        "request_type": "",
+        "name": name,
+        "response_time": response_ns / 1e6,
+        "response_length": 0 if response is None else len(response.body),
+        "response": response,
+        "context": {},
+        "start_time": time.time() - response_ns / 1e9,
+    }
 
 
 def add(stats: Any, second: Tally, began_s: float) -> None:

@@ -26,7 +26,7 @@ from harness.ground.model import Load
 from harness.loadgen.client import Client
 from harness.loadgen.conductor import install
 from harness.loadgen.ensemble import Ensemble
-from harness.loadgen.locust_stats import Bookkeeper
+from harness.loadgen.locust_stats import Bookkeeper, teller
 from harness.loadgen.schedule import intended_times
 
 _ensembles: dict[int, Ensemble] = {}
@@ -68,6 +68,7 @@ class BenchUser(User):
         self._only_task = self.tasks[0] if len(set(self.tasks)) == 1 else None
         host = environment.host or self.host
         self.client = Client(host, self.ensemble.pump, recorder, self.number, self.timeout_s, self.ca_file)
+        self.client.on_answer = teller(environment)
 
     def run(self) -> None:
         """Arrive at the barrier, then perform tasks until the window's end or Locust's stop."""
