@@ -14,7 +14,7 @@ from typing import Any
 import gevent
 import locust.runners
 from locust.event import EventHook
-from locust.stats import bucket_response_time
+from locust.stats import CSV_STATS_INTERVAL_SEC, bucket_response_time
 
 from harness.ground.histogram import value_of
 from harness.loadgen.http import Response
@@ -38,6 +38,7 @@ class Bookkeeper:
         events = environment.events
         events.report_to_master.add_listener(lambda **_: self.flush())
         events.test_stop.add_listener(lambda **_: self.flush(all_of_it=True))
+        events.quitting.add_listener(lambda **_: self._await_csv())
         gevent.spawn(self._keep)
 
     def flush(self, *, all_of_it: bool = False) -> None:
@@ -57,6 +58,13 @@ class Bookkeeper:
         while True:
             gevent.sleep(0.5)
             self.flush()
+
+    def _await_csv(self) -> None:
+        """Have the CSV files written once more: Locust ends between two turns, without the last counts."""
+        options = self._environment.parsed_options
+        if options is not None and options.csv_prefix and not options.worker:
+            self._environment.runner.quit()
+            gevent.sleep(CSV_STATS_INTERVAL_SEC + 0.1)
 
     def _report(self, name: str, response_ns: int, kind: str, words: str) -> None:
         self._environment.events.request.fire(

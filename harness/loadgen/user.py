@@ -147,6 +147,8 @@ class BenchUser(User):
         self.environment.events.user_error.fire(user_instance=self, exception=error, tb=error.__traceback__)
 
     def _think(self, seconds: float) -> None:
+        if self._told_to_stop():
+            return
         start_ns = time.monotonic_ns()
         self._state = LOCUST_STATE_WAITING  # Locust may end the user meanwhile
         gevent.sleep(seconds)

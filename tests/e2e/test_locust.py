@@ -1,0 +1,465 @@
+"""`BenchUser` is Locust's: the real `locust` command with it, against a server that counts for itself.
+
+All processes run at once, before the first test: most of their time is a wait.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+from urllib.request import urlopen
+
+import pytest
+from generators import wait_for
+from served import free_port
+
+pytestmark = pytest.mark.slow
+ROOT = Path(__file__).parents[2]
+HEAD = """
+import json
+from locust import LoadTestShape, SequentialTaskSet, TaskSet, between, constant, constant_pacing
+from locust import events, tag, task
+from locust.exception import StopUser
+from harness.loadgen.user import BenchUser
+
+def note(what):
+    with open("notes", "a") as notes:
+        notes.write(json.dumps(what) + "\\n")
+"""
+
+
+class Counting(BaseHTTPRequestHandler):
+    """Counts what arrives; `/wait/N` is answered after N ms, `/status/N` with that status."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: CountingServer
+
+    def do_GET(self) -> None:
+        """Answer."""
+        kind, _, number = self.path.strip("/").partition("/")
+        with self.server.lock:
+            self.server.arrived[self.path] += 1
+            self.server.order.append((self.client_address[1], self.path))
+        if kind == "wait":
+            time.sleep(int(number) / 1000)
+        self.send_response(int(number) if kind == "status" else 200)
+        self.send_header("Content-Length", "5")
+        self.end_headers()
+        self.wfile.write(b"hello")
+
+    def handle(self) -> None:
+        """Serve one connection; clients may go as they like."""
+        with self.server.lock:
+            self.server.open += 1
+        with contextlib.suppress(OSError):
+            super().handle()
+        with self.server.lock:
+            self.server.open -= 1
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+class CountingServer(ThreadingHTTPServer):
+    """A server that knows what arrived, in which order, and how many connections are open."""
+
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Counting)
+        self.lock = threading.Lock()
+        self.arrived: Counter[str] = Counter()
+        self.order: list[tuple[int, str]] = []
+        self.open = 0
+        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+        threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
+
+
+@dataclass
+class Case:
+    """One `locust` command with its own server and folder."""
+
+    locustfile: str
+    arguments: str
+    server: CountingServer = field(default_factory=CountingServer)
+    folder: Path = Path()
+    child: subprocess.Popen[bytes] | None = None
+
+    def start(self, folder: Path) -> None:
+        """Start it."""
+        self.folder = folder
+        folder.mkdir()
+        (folder / "mine.py").write_text(HEAD + self.locustfile)
+        known = {name: value for name, value in os.environ.items() if not name.startswith("WEBDYNO_")}
+        argv = (sys.executable, "-m", "locust", "-f", "mine.py", "-H", self.server.url)
+        with open(folder / "output", "w") as output, open(folder / "log", "w") as log:
+            self.child = subprocess.Popen(
+                (*argv, *self.arguments.split()),
+                cwd=folder,
+                env=known | {"PYTHONPATH": str(ROOT)},
+                stdout=output,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def end(self, bound_s: float = 30.0) -> int:
+        """Wait for its end and return its exit status."""
+        assert self.child is not None
+        try:
+            return self.child.wait(bound_s)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.child.pid, signal.SIGKILL)
+
+    def log(self) -> str:
+        """Return what it logged."""
+        return (self.folder / "log").read_text()
+
+    def told(self) -> dict[str, Any]:
+        """Return the rows of `--json` by name."""
+        return {row["name"]: row for row in json.loads((self.folder / "output").read_text())}
+
+    def notes(self) -> list[Any]:
+        """Return what the locustfile noted."""
+        return [json.loads(line) for line in (self.folder / "notes").read_text().splitlines()]
+
+    def rows(self, which: str) -> dict[str, dict[str, str]]:
+        """Return the rows of a CSV file by name."""
+        with open(self.folder / f"out_{which}.csv") as file:
+            return {row["Name"]: row for row in csv.DictReader(file)}
+
+
+COUNTED = """
+class Often(BenchUser):
+    weight = 3
+    wait_time = between(0.01, 0.03)
+    def on_start(self):
+        note(["start", "Often"])
+    def on_stop(self):
+        note(["stop", "Often"])
+    @task(3)
+    def quick(self):
+        self.client.get("/quick")
+    @task(1)
+    def waits(self):
+        self.client.get("/wait/40", name="waits")
+
+class Paced(BenchUser):
+    weight = 1
+    wait_time = constant_pacing(0.25)
+    recorder = None
+    def on_start(self):
+        note(["start", "Paced"])
+        Paced.recorder = self.ensemble.recorder
+    @task
+    def fails(self):
+        self.client.get("/status/503", name="fails")
+
+heard = {}
+@events.request.add_listener
+def hear(name, response_time, response_length, exception, response, context, start_time, **_):
+    row = heard.setdefault(name, [0, 0, 0])
+    row[0] += 1
+    row[1] += exception is not None
+    row[2] += response_length
+
+@events.quitting.add_listener
+def tell(**_):
+    note(["heard", heard])
+    tally = Paced.recorder.tally()
+    from harness.ground.histogram import Histogram
+    from harness.loadgen.tally import _dense
+    for name, named in tally.names.items():
+        whole = Histogram.merge([_dense(counts) for counts in named.response.values()])
+        note(["recorded", name, whole.total, whole.percentile_ms(50), sum(named.errors.values())])
+"""
+STEPS = """
+class Slow(BenchUser):
+    @task
+    def slow(self):
+        self.client.get("/wait/300")
+    def on_stop(self):
+        note(["stop"])
+
+class Steps(LoadTestShape):
+    def tick(self):
+        ran = self.get_run_time()
+        note(["users", ran, self.get_current_user_count()])
+        for until, users in ((1.2, 2), (2.4, 6), (4.2, 1)):
+            if ran < until:
+                return users, 20
+        return None
+"""
+NESTED = """
+class Walk(SequentialTaskSet):
+    @task
+    def one(self):
+        self.client.get("/1")
+    @task
+    class Inner(TaskSet):
+        @task
+        def two(self):
+            self.client.get("/2")
+            self.interrupt()
+    @task
+    def three(self):
+        self.client.get("/3")
+
+class Walker(BenchUser):
+    wait_time = constant(0.02)
+    tasks = [Walk]
+"""
+TAGGED = """
+class Tagged(BenchUser):
+    wait_time = constant(0.02)
+    @tag("wanted")
+    @task
+    def wanted(self):
+        self.client.get("/wanted")
+    @task
+    def other(self):
+        self.client.get("/other")
+
+class Leaves(BenchUser):
+    fixed_count = 1
+    @tag("wanted")
+    @task
+    def once(self):
+        self.client.get("/once")
+        raise StopUser
+"""
+PLAIN = """
+class Plain(BenchUser):
+    wait_time = constant(0.02)
+    @task
+    def plain(self):
+        self.client.get("/plain")
+"""
+MISTAKEN = """
+def picky(response):
+    return response.json()["nope"]
+
+class Mistaken(BenchUser):
+    wait_time = constant(0.02)
+    @task
+    def path(self):
+        self.client.get(5)
+    @task
+    def body(self):
+        self.client.post("/", json={1, 2})
+    @task
+    def key(self):
+        {}["price"]
+    @task
+    def check(self):
+        self.client.get("/checked", expect=picky)
+    def on_stop(self):
+        raise RuntimeError("on the way out")
+
+class Unstarted(BenchUser):
+    fixed_count = 1
+    def on_start(self):
+        raise LookupError("on the way in")
+    @task
+    def nothing(self):
+        note(["never"])
+
+class Good(BenchUser):
+    wait_time = constant(0.02)
+    @task
+    def good(self):
+        self.client.get("/good")
+"""
+
+
+@pytest.fixture(scope="module")
+def cases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, Case]]:
+    """Run every case; those without a run time of their own go on until their test ends them."""
+    headless = "--headless --csv out"
+    every = {
+        "counted": Case(COUNTED, f"{headless} --json -u 8 -r 8 -t 3 --stop-timeout 2"),
+        "steps": Case(STEPS, headless),
+        "nested": Case(NESTED, f"{headless} -u 2 -r 2 -t 2 --stop-timeout 2"),
+        "tagged": Case(TAGGED, f"{headless} -u 3 -r 3 -t 2 --stop-timeout 2 --tags wanted"),
+        "processes": Case(PLAIN, f"{headless} -u 6 -r 6 -t 2 --stop-timeout 2 --processes 2"),
+        "mistaken": Case(MISTAKEN, f"{headless} -u 7 -r 7 -t 3 --exit-code-on-error 7"),
+        "interrupted": Case(PLAIN, f"{headless} -u 3 -r 3"),
+        "web": Case(PLAIN, f"--web-host 127.0.0.1 --web-port {free_port()}"),
+    }
+    folder = tmp_path_factory.mktemp("locust")
+    try:
+        for name, case in every.items():
+            case.start(folder / name)
+        yield every
+    finally:
+        for case in every.values():
+            if case.child is not None and case.child.poll() is None:
+                os.killpg(case.child.pid, signal.SIGKILL)
+                case.child.wait()
+            case.server.shutdown()
+            case.server.server_close()
+
+
+def test_ctrl_c_ends_it_in_order(cases: Mapping[str, Case]) -> None:
+    """SIGINT ends a headless run soon, with its tables; of each user one request may have been in flight."""
+    case = cases["interrupted"]
+    assert case.child is not None
+    wait_for(lambda: case.server.arrived["/plain"] > 20)
+    began = time.monotonic()
+    case.child.send_signal(signal.SIGINT)
+    assert case.end() == 0, case.log()
+    assert time.monotonic() - began < 5
+    assert "Response time percentiles" in case.log()
+    counted, arrived = int(case.rows("stats")["GET /plain"]["Request Count"]), case.server.arrived["/plain"]
+    assert arrived - 3 <= counted <= arrived
+
+
+def test_the_web_ui_starts_stops_and_counts(cases: Mapping[str, Case]) -> None:
+    """POST /swarm, GET /stats/requests and POST /stop do what they say; the counts are the server's."""
+    case = cases["web"]
+    assert case.child is not None
+    base = f"http://127.0.0.1:{case.arguments.split()[-1]}"
+
+    def ask(path: str, data: bytes | None = None) -> dict[str, Any]:
+        with urlopen(base + path, data, timeout=10) as response:
+            return dict(json.load(response))
+
+    def answers() -> bool:
+        with contextlib.suppress(OSError):
+            return bool(ask("/stats/requests"))
+        return False
+
+    wait_for(answers)
+    form = urlencode({"user_count": 4, "spawn_rate": 4, "host": case.server.url}).encode()
+    assert ask("/swarm", form)["success"]
+    wait_for(lambda: case.server.arrived["/plain"] > 100)
+    wait_for(lambda: ask("/stats/requests")["state"] == "running")  # Locust keeps an answer for 2 s
+    assert ask("/stats/requests")["user_count"] == 4
+    assert ask("/stop", b"")["success"]
+    wait_for(lambda: ask("/stats/requests")["state"] == "stopped")
+    stats = {row["name"]: row for row in ask("/stats/requests")["stats"]}
+    arrived = case.server.arrived["/plain"]
+    assert arrived - 4 <= stats["GET /plain"]["num_requests"] <= arrived  # one a user was in flight at most
+    assert stats["Aggregated"]["num_requests"] == stats["GET /plain"]["num_requests"]
+    assert stats["Aggregated"]["num_failures"] == 0
+    case.child.send_signal(signal.SIGINT)
+    assert case.end() == 0, case.log()
+
+
+def test_every_table_has_the_servers_counts(cases: Mapping[str, Case]) -> None:
+    """CSV, `--json`, listeners and recorder agree with what arrived, failures and percentiles too."""
+    case = cases["counted"]
+    assert case.end() == 1, case.log()  # there were failures
+    arrived = case.server.arrived
+    due = {"GET /quick": arrived["/quick"], "waits": arrived["/wait/40"], "fails": arrived["/status/503"]}
+    assert all(due.values())
+    table, told = case.rows("stats"), case.told()
+    heard = next(note[1] for note in case.notes() if note[0] == "heard")
+    recorded = {note[1]: note[2:] for note in case.notes() if note[0] == "recorded"}
+    for name, count in due.items():
+        failures = count if name == "fails" else 0
+        assert int(table[name]["Request Count"]) == told[name]["num_requests"] == count
+        assert int(table[name]["Failure Count"]) == told[name]["num_failures"] == failures
+        assert heard[name] == [count, failures, 0 if failures else 5 * count]
+        assert recorded[name][0] == count
+        assert recorded[name][2] == failures
+        assert abs(float(table[name]["50%"]) - recorded[name][1]) <= 1 + 0.05 * recorded[name][1]
+    assert 40 <= float(table["waits"]["50%"]) < 60
+    assert int(table["Aggregated"]["Request Count"]) == sum(due.values())
+    assert "status: 503 where 200 was due" in (case.folder / "out_failures.csv").read_text()
+
+
+def test_weights_starts_and_paces_are_kept(cases: Mapping[str, Case]) -> None:
+    """Users and tasks come by their weights, each user starts and stops once, and keeps its pace."""
+    case = cases["counted"]
+    case.end()
+    arrived = case.server.arrived
+    notes = Counter(tuple(note) for note in case.notes() if note[0] in ("start", "stop"))
+    assert notes == {("start", "Often"): 6, ("stop", "Often"): 6, ("start", "Paced"): 2}
+    assert 2 < arrived["/quick"] / arrived["/wait/40"] < 4.5
+    assert 2 * 8 <= arrived["/status/503"] <= 2 * 14  # four a second and user, for 3 s at most
+
+
+def test_users_follow_a_shape(cases: Mapping[str, Case]) -> None:
+    """Users come and go with the shape's steps; those that go in mid-request leave nothing behind."""
+    case = cases["steps"]
+    assert case.end() == 0, case.log()
+    users = [(note[1], note[2]) for note in case.notes() if note[0] == "users"]
+    for begin, end, due in ((0.9, 1.2, 2), (2.1, 2.4, 6), (3.5, 4.2, 1)):
+        assert {count for ran, count in users if begin <= ran < end} <= {due}, users
+    assert [count for _, count in users if count == 6]
+    assert sum(1 for note in case.notes() if note[0] == "stop") == 6
+    wait_for(lambda: case.server.open == 0)
+    counted = int(case.rows("stats")["Aggregated"]["Request Count"])
+    assert case.server.arrived["/wait/300"] - 6 <= counted <= case.server.arrived["/wait/300"]
+
+
+def test_task_sets_run_in_their_order(cases: Mapping[str, Case]) -> None:
+    """A SequentialTaskSet with a nested TaskSet, left by `interrupt`, keeps its order for every user."""
+    case = cases["nested"]
+    assert case.end() == 0, case.log()
+    by_user: dict[int, str] = {}
+    for peer, path in case.server.order:
+        by_user[peer] = by_user.get(peer, "") + path.strip("/")
+    assert len(by_user) == 2
+    for walked in by_user.values():
+        assert len(walked) > 9, walked
+        assert re.fullmatch(r"(123)+1?2?", walked), walked
+
+
+def test_tags_choose_tasks(cases: Mapping[str, Case]) -> None:
+    """`--tags` leaves out the other tasks; a task that raises StopUser ends its user without a mistake."""
+    case = cases["tagged"]
+    assert case.end() == 0, case.log()
+    assert set(case.server.arrived) == {"/wanted", "/once"}
+    assert case.server.arrived["/once"] == 1
+
+
+def test_two_processes_are_one_in_the_tables(cases: Mapping[str, Case]) -> None:
+    """With `--processes 2` the tables have every request of both."""
+    case = cases["processes"]
+    assert case.end() == 0, case.log()
+    assert int(case.rows("stats")["GET /plain"]["Request Count"]) == case.server.arrived["/plain"] > 50
+
+
+def test_mistakes_are_counted_and_shown_once(cases: Mapping[str, Case]) -> None:
+    """What an author's code raises is logged once with its place, counted, and stops nobody else."""
+    case = cases["mistaken"]
+    assert case.end() == 7, case.log()
+    assert case.server.arrived["/good"] > 50
+    log, source = case.log(), (HEAD + MISTAKEN).splitlines()
+    for words, code, function in (
+        ("TypeError: method and path are str, not int: 5", "self.client.get(5)", "path"),
+        ("TypeError: Object of type set is not JSON serializable", "json={1, 2}", "body"),
+        ("KeyError: 'price'", '{}["price"]', "key"),
+        ("RuntimeError: on the way out", 'RuntimeError("on', "on_stop"),
+        ("LookupError: on the way in", 'LookupError("on', "on_start"),
+    ):
+        line = 1 + next(number for number, text in enumerate(source) if code in text)
+        told = f"{words} (mistaken/mine.py:{line} in {function})"
+        assert log.count(f"{told}; more of these are counted, not shown") == 1, log
+        (count,) = re.findall(rf"(\d+) × {re.escape(told)}", log)
+        assert int(count) == 1 if function == "on_start" else int(count) > 1
+    assert not (case.folder / "notes").exists()
+    line = 1 + source.index('    return response.json()["nope"]')
+    (failed,) = [row for name, row in case.rows("failures").items() if name == "GET /checked"]
+    assert "JSONDecodeError" in failed["Error"]
+    assert f"(mistaken/mine.py:{line} in picky)" in failed["Error"]
+    assert "price" in (case.folder / "out_exceptions.csv").read_text()
