@@ -133,26 +133,6 @@ def test_a_killed_sut_is_told_as_crashed(home: Home) -> None:
     assert "no valid trial of hello · plain" in ended.complaint
 
 
-def test_faults_of_variants_are_named_and_the_run_goes_on(home: Home) -> None:
-    """Past its cap: `oom-killed`; wrong bodies under load: `errors`; an exit: `sut-crashed`; others go on."""
-    home.suite(blocks="1", variants='["hoarding", "lying", "crashing", "plain"]')
-    with home.run("--memory", "64m", "--json") as command:
-        ended = command.end()
-    assert ended.status == 4, ended
-    summary = json.loads(ended.output)
-    cells = {cell["variant"]["id"]: cell for cell in summary["cells"]}
-    invalid = {
-        name: {finding["code"] for finding in cell["findings"] if finding["severity"] == "invalid"}
-        for name, cell in cells.items()
-    }
-    assert "oom-killed" in invalid["hoarding"]
-    assert "errors" in invalid["lying"]
-    assert "sut-crashed" in invalid["crashing"]
-    assert not invalid["plain"]
-    assert cells["plain"]["valid_trials"] == 1
-    assert len(home.trials()) == 4
-
-
 def test_a_full_disk_ends_the_run_with_what_is_kept(home: Home) -> None:
     """A disk that fills up while a run goes on ends it with 3 before the next trial; resume goes on."""
     disk = home.folder / "results"

@@ -8,10 +8,14 @@ import argparse
 import asyncio
 import json
 import os
+import subprocess
 import sys
+import time
 
 PAUSE_S = 0.01
 """Before each answer, so that few users can't keep the generator busy."""
+LONG_S = 3.0
+"""Longer than a test's warm-up and window together."""
 KNOWN = {"/healthz": {"status": "ok"}, "/json": {"message": "Hello, World!"}}
 
 
@@ -22,18 +26,26 @@ class Server:
         self.options = options
         self.greetings = 0
         self.hoard: list[bytes] = []
+        self.connections = 0
+        self.first_s = 0.0
+        self.worker = work() if options.restart_after >= 0 else None
 
     async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer one connection's requests until it closes."""
+        self.connections += 1
+        starving = self.options.starve and self.connections % 2 == 0
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 lines = head.decode("latin-1").split("\r\n")
                 method, target, _ = lines[0].split(" ")
                 headers = dict(line.lower().split(": ", 1) for line in lines[1:] if line)
                 await reader.readexactly(int(headers.get("content-length", "0")))
-                await asyncio.sleep(PAUSE_S)
-                writer.write(self.answer(method, target.partition("?")[0]))
+                path = target.partition("?")[0]
+                await asyncio.sleep(LONG_S if starving and path == "/json" else self.pause_s())
+                writer.write(self.answer(method, path))
                 await writer.drain()
+                if 0 <= self.options.drop_after < self.greetings:
+                    break
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
@@ -50,16 +62,32 @@ class Server:
             return respond(method, "200 OK", {"message": "Hello, Word!"})
         return respond(method, "200 OK", KNOWN[path])
 
+    def pause_s(self) -> float:
+        """Return the pause before an answer."""
+        late = self.greetings and time.monotonic() - self.first_s > self.options.slow_after_s
+        return 2 * PAUSE_S if late else PAUSE_S
+
     def misbehaves(self) -> bool:
         """Fail as the options ask; return whether the answer is to be wrong."""
+        if not self.greetings:
+            self.first_s = time.monotonic()
         self.greetings += 1
         options = self.options
+        if self.worker is not None and self.greetings == options.restart_after:
+            self.worker.kill()
+            self.worker.wait()
+            self.worker = work()
         if 0 <= options.crash_after < self.greetings:
             sys.stderr.write("crashing, as asked\n")
             os._exit(7)
         if 0 <= options.hoard_after < self.greetings:
             self.hoard.append(os.urandom(1 << 20) * 16)
         return bool(0 <= options.lie_after < self.greetings)
+
+
+def work() -> subprocess.Popen[bytes]:
+    """Start a worker, which does nothing."""
+    return subprocess.Popen((sys.executable, "-c", "import time; time.sleep(600)"))
 
 
 def problem(code: str) -> dict[str, object]:
@@ -90,6 +118,10 @@ def main() -> None:
     parser.add_argument("--lie-after", type=int, default=-1)
     parser.add_argument("--crash-after", type=int, default=-1)
     parser.add_argument("--hoard-after", type=int, default=-1)
+    parser.add_argument("--restart-after", type=int, default=-1)
+    parser.add_argument("--drop-after", type=int, default=-1)
+    parser.add_argument("--slow-after-s", type=float, default=1e9)
+    parser.add_argument("--starve", action="store_true")
     parser.add_argument("--refuse-to-start", action="store_true")
     options = parser.parse_args()
     if options.refuse_to_start:
