@@ -9,6 +9,7 @@ from parties import SPIN, TWO_SPINNERS, alive, as_root, confinement, groups_of, 
 
 from harness.ground.clock import SystemClock
 from harness.ground.model import Caps
+from harness.machine.backends import cgroup
 from harness.machine.backends.backend import Party
 from harness.machine.backends.cgroup import CgroupBackend, Method
 from harness.machine.backends.parties import GroupParty
@@ -78,6 +79,16 @@ def test_memory_is_counted_as_it_is_used(backend: CgroupBackend, tmp_path: Path)
     anon = party.look().counters.anon_bytes
     assert anon is not None
     assert 50 * MIB <= anon <= 80 * MIB
+
+
+def test_a_log_has_a_bound(backend: CgroupBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variant that writes without end fills its log to the bound and no disk; a service may write more."""
+    monkeypatch.setattr(cgroup, "_MOST_WRITTEN", 1 << 16)
+    code = "import sys\nwhile True:\n    sys.stdout.write('x' * 1000)"
+    backend.start(confinement(tmp_path, code, unprivileged=True))
+    backend.start(confinement(tmp_path, code.replace("True", "sys.stdout.tell() < 1 << 20"), party="service"))
+    assert until(lambda: (tmp_path / "service.log").stat().st_size > 1 << 17)
+    assert until(lambda: (tmp_path / "sut.log").stat().st_size == 1 << 16)
 
 
 def test_unprivileged_party_can_change_nothing(backend: CgroupBackend, tmp_path: Path) -> None:

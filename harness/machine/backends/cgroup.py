@@ -24,6 +24,7 @@ from harness.machine.custody.identity import RUN_VARIABLE, identify
 from harness.machine.custody.journal import Journal, Scope, Session
 from harness.machine.hierarchies import Layout, find_layout
 
+_MOST_WRITTEN = 64 << 20
 _SCOPE_PATIENCE_S = 10.0
 
 
@@ -119,7 +120,9 @@ class CgroupBackend:
                 quota_cpus=None if caps is None else caps.cpus,
                 memory_bytes=None if caps is None else caps.memory_bytes,
             )
-            held = Held(confinement.command, _argv(confinement), confinement.command.env)
+            held = Held(
+                confinement.command, _argv(confinement), confinement.command.env, _file_bytes(confinement)
+            )
             control_groups.join(group, held.pid)
             held.bind(confinement.cpus)
         except BaseException as error:
@@ -137,7 +140,7 @@ class CgroupBackend:
         command, caps = confinement.command, confinement.caps
         self._journal.note(Scope(unit))
         argv = scope.scope_argv(unit, command.argv, confinement.cpus, caps, command.env)
-        held = Held(command, argv, scope.scope_environment(command.env))
+        held = Held(command, argv, scope.scope_environment(command.env), _file_bytes(confinement))
         held.bind(confinement.cpus)  # for a manager without the cpuset controller
         child = held.release()
         deadline = self._clock.now_ns() + round(_SCOPE_PATIENCE_S * 1e9)
@@ -154,7 +157,7 @@ class CgroupBackend:
         # Of its own, or a party would be counted with every other that was started after it.
         mark = f"{self._run}:{self._name(confinement.party)}"
         environment = {**confinement.command.env, RUN_VARIABLE: mark}
-        held = Held(confinement.command, _argv(confinement), environment)
+        held = Held(confinement.command, _argv(confinement), environment, _file_bytes(confinement))
         try:
             leader = identify(held.pid)
             if leader is None:
@@ -181,6 +184,11 @@ def _argv(confinement: Confinement) -> tuple[str, ...]:
     if confinement.unprivileged and os.geteuid() == 0:
         return unprivileged(confinement.command.argv)
     return confinement.command.argv
+
+
+def _file_bytes(confinement: Confinement) -> int | None:
+    """Return the bound on each file that foreign code writes: one that logs each request fills no disk."""
+    return _MOST_WRITTEN if confinement.unprivileged else None
 
 
 def _hold(group: Group, caps: Caps | None) -> bool:

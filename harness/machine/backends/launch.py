@@ -68,9 +68,16 @@ def unprivileged(argv: Sequence[str]) -> tuple[str, ...]:
 class Held:
     """A process at its gate."""
 
-    def __init__(self, command: Command, argv: Sequence[str], environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        command: Command,
+        argv: Sequence[str],
+        environment: Mapping[str, str],
+        file_bytes: int | None = None,
+    ) -> None:
         """Start the gate for `argv`, with the command's folder and log.
 
+        No file that it writes, its log included, grows past `file_bytes`, where this system can see to that.
         Raises EnvironmentUnfit where the command's program is missing.
         """
         if shutil.which(command.argv[0], path=command.env.get("PATH", os.defpath)) is None and not os.access(
@@ -93,6 +100,8 @@ class Held:
                 )
             except OSError as error:
                 raise EnvironmentUnfit(f"{command.argv[0]} can't be started: {error.strerror}") from error
+        if file_bytes is not None and sys.platform == "linux":
+            resource.prlimit(self.child.pid, resource.RLIMIT_FSIZE, (file_bytes, file_bytes))
 
     @property
     def pid(self) -> int:
