@@ -6,6 +6,7 @@ any language are held to the same ones.
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -65,28 +66,46 @@ def _result(
 def _check(base_url: str, case: Case, timeout_s: float, tls: ssl.SSLContext) -> list[str]:
     """Send the case's request as often as it says over one client; return what differs."""
     opened: list[str] = []
-
-    def watch(event: str, _details: object) -> None:
-        if event == "connection.connect_tcp.complete":
-            opened.append(event)
-
     found: list[str] = []
     try:
-        with httpx.Client(timeout=timeout_s, trust_env=False, verify=tls) as client:
-            for _ in range(case.times):
-                answer = client.request(
-                    case.method,
-                    base_url.rstrip("/") + case.path,  # joined here: httpx would tidy the path
-                    headers=dict(case.headers),
-                    content=case.body,
-                    extensions={"trace": watch},
-                )
-                found += _compare(case.expect, answer)
+        for answer in asyncio.run(_ask(base_url, case, timeout_s, tls, opened)):
+            found += _compare(case.expect, answer)
+    except TimeoutError:
+        return [*found, f"no answer: not whole within {timeout_s:g} s"]
     except httpx.HTTPError as error:
         return [*found, f"no answer: {type(error).__name__}: {error}"]
     if case.connections is not None and len(opened) != case.connections:
         found.append(f"connections: {case.connections} due, {len(opened)} opened for {case.times} requests")
     return found
+
+
+async def _ask(
+    base_url: str, case: Case, timeout_s: float, tls: ssl.SSLContext, opened: list[str]
+) -> list[httpx.Response]:
+    """Return the answers; each connection that is opened is noted in `opened`.
+
+    Raises httpx.HTTPError, and TimeoutError for an answer that comes too slowly: httpx's own time-outs bound
+    the wait for the next byte, and a byte a second would last for ever.
+    """
+
+    async def watch(event: str, _details: object) -> None:
+        if event == "connection.connect_tcp.complete":
+            opened.append(event)
+
+    answers = []
+    async with httpx.AsyncClient(timeout=timeout_s, trust_env=False, verify=tls) as client:
+        for _ in range(case.times):
+            async with asyncio.timeout(timeout_s):
+                answers.append(
+                    await client.request(
+                        case.method,
+                        base_url.rstrip("/") + case.path,  # joined here: httpx would tidy the path
+                        headers=dict(case.headers),
+                        content=case.body,
+                        extensions={"trace": watch},
+                    )
+                )
+    return answers
 
 
 def _compare(expect: Expectation, answer: httpx.Response) -> list[str]:

@@ -1,7 +1,10 @@
+import contextlib
 import http.server
 import os
 import socket
+import socketserver
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,9 +16,12 @@ import synthetic
 from harness.ground.errors import EnvironmentUnfit
 from harness.ground.model import Caps, Placement, Variant
 from harness.ground.observations import Counters
+from harness.lifecycle import sut
 from harness.lifecycle.sut import POOL_VARIABLE, Sut, SutDidNotStart, is_free, pool_size, start_sut
+from harness.lifecycle.verify import verify
 from harness.machine.backends.backend import Confinement, Look, Party
 from harness.machine.environments import Environment
+from harness.records.contract import load_cases
 
 
 class Hasty:
@@ -121,6 +127,34 @@ def unhealthy() -> Iterator[int]:
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+@pytest.fixture
+def dripping() -> Iterator[int]:
+    """Listen on a port and answer byte by byte, without an end."""
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    self.request.sendall(b"H")
+                    time.sleep(0.02)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server.server_address[1]
+        server.shutdown()
+        thread.join()
+
+
+def test_an_answer_that_drips_is_none(dripping: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that never ends its head holds up neither the start nor the contract's cases."""
+    monkeypatch.setattr(sut, "_STATUS_WITHIN_S", 0.1)
+    assert sut._status(dripping) is None
+    (case, *_) = load_cases(Path(__file__).parents[2] / "apps" / "contract")
+    (result,) = verify(f"http://127.0.0.1:{dripping}", [case], timeout_s=0.1)
+    assert result.difference == "no answer: not whole within 0.1 s"
 
 
 def test_a_variant_that_never_listens_is_given_up_after_a_minute(tmp_path: Path, unused: int) -> None:
