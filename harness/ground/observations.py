@@ -154,9 +154,8 @@ class WatchWindow:
     stall_max_ns: int
     """The greatest lateness of a 50 ms probe."""
     hub_p50_ns: int | None = None
-    """Hub latency, asked every 50 ms: how long a greenlet that could run waited for its turn."""
+    """The probe's median lateness: how long what is due waits for gevent's hub; `stall_max_ns` at most."""
     hub_p99_ns: int | None = None
-    hub_max_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

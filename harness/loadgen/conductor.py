@@ -77,7 +77,6 @@ class Leader:
         self._processes = assignment.processes
         self._start = start
         self._out = Path(assignment.folder)
-        self._events = open(self._out / "events.jsonl", "a", buffering=1)  # noqa: SIM115 - open to the end
         self._arrived: dict[str, int] = {}
         self._all_here = Event()
         self._seconds: dict[int, list[Tally]] = {}
@@ -149,7 +148,8 @@ class Leader:
         self._tell("done")
 
     def _tell(self, event: str, **facts: object) -> None:
-        self._events.write(json.dumps({"event": event, **facts}) + "\n")
+        with open(self._out / "events.jsonl", "a") as events:
+            events.write(json.dumps({"event": event, **facts}) + "\n")
 
     def _write(self, barrier_ns: int, start_ns: int, end_ns: int) -> None:
         each = [_on_clock_of(barrier_ns, self._records[process]) for process in sorted(self._records)]
@@ -196,13 +196,8 @@ def _lead_alone(runner: Any, ensemble: Ensemble, assignment: Assignment) -> None
     ensemble.assign(assignment)
     ensemble.fail = leader.fail
 
-    def lead() -> None:
-        arriving = gevent.spawn(_tell_arrivals, ensemble, lambda count: leader.arrived("0", count))
-        leader.lead()
-        arriving.kill()
-        runner.quit()
-
-    gevent.spawn(lead)
+    arriving = gevent.spawn(_tell_arrivals, ensemble, lambda count: leader.arrived("0", count))
+    gevent.spawn(_lead, runner, leader, arriving)
 
 
 def _lead_workers(runner: Any, _: Ensemble, assignment: Assignment) -> None:
@@ -231,13 +226,16 @@ def _lead_workers(runner: Any, _: Ensemble, assignment: Assignment) -> None:
     runner.environment.events.worker_connect.add_listener(join)
     runner.environment.events.test_start.add_listener(assign)  # Locust fires it before it orders users
 
-    def lead() -> None:
-        watching = gevent.spawn(_watch_workers, runner, leader)
-        leader.lead()
-        watching.kill()
-        runner.quit()
+    gevent.spawn(_lead, runner, leader, gevent.spawn(_watch_workers, runner, leader))
 
-    gevent.spawn(lead)
+
+def _lead(runner: Any, leader: Leader, beside: gevent.Greenlet) -> None:
+    """Lead a trial to its end, with a greenlet beside; then end the process."""
+    try:
+        leader.lead()
+    finally:  # whatever is raised: what has ended is not waited for
+        beside.kill()
+        runner.quit()
 
 
 def _watch_workers(runner: Any, leader: Leader) -> None:

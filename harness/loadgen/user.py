@@ -33,6 +33,10 @@ _ensembles: dict[int, Ensemble] = {}
 _AFTER_ERROR_S = 0.1
 """A pause after an author's error, so that one in every task does not fill the log."""
 
+_SHORT_S = 1.0
+"""A longer pause may be cut short when Locust ends the user. A shorter one is not: should it be over at that
+very moment, the next request would be cut short instead."""
+
 
 @events.init.add_listener
 def _install(environment: Any, **_: Any) -> None:
@@ -150,7 +154,9 @@ class BenchUser(User):
         if self._told_to_stop():
             return
         start_ns = time.monotonic_ns()
-        self._state = LOCUST_STATE_WAITING  # Locust may end the user meanwhile
+        if seconds > _SHORT_S:
+            self._state = LOCUST_STATE_WAITING
         gevent.sleep(seconds)
-        self._state = LOCUST_STATE_RUNNING
+        if self._state == LOCUST_STATE_WAITING:
+            self._state = LOCUST_STATE_RUNNING
         self.ensemble.recorder.thought(start_ns, time.monotonic_ns())

@@ -12,6 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import gevent
+from gevent.hub import get_hub
 
 from harness.ground.observations import WatchWindow
 
@@ -62,18 +63,16 @@ class Watch:
     def _observe(self, until_ns: int) -> WatchWindow:
         pid = os.getpid()
         start_ns, cpu_ns, wait_ns = time.monotonic_ns(), time.process_time_ns(), run_queue_wait_ns(pid)
-        stall_ns = 0
-        turns_ns: list[int] = []
+        late_ns: list[int] = []
         now_ns = start_ns
-        while not turns_ns or now_ns < until_ns:  # once at least, after a stall of the whole part too
+        while not late_ns or now_ns < until_ns:  # once at least, after a stall of the whole part too
             nap_s = min(_PROBE_S, max(0, until_ns - now_ns) / 1e9)
             due_ns = now_ns + int(nap_s * 1e9)
+            get_hub().loop.update_now()  # else the nap is counted from the hub's last turn
             gevent.sleep(nap_s)
             now_ns = time.monotonic_ns()
-            stall_ns = max(stall_ns, now_ns - due_ns)
-            gevent.sleep(0)  # to the end of the line of those that can run
-            turns_ns.append(time.monotonic_ns() - now_ns)
-        turns_ns.sort()
+            late_ns.append(max(0, now_ns - due_ns))
+        late_ns.sort()
         elapsed_ns = now_ns - start_ns
         waited_ns = run_queue_wait_ns(pid)
         return WatchWindow(
@@ -82,8 +81,7 @@ class Watch:
             end_ns=now_ns,
             cpu_share=(time.process_time_ns() - cpu_ns) / elapsed_ns,
             wait_share=None if wait_ns is None or waited_ns is None else (waited_ns - wait_ns) / elapsed_ns,
-            stall_max_ns=stall_ns,
-            hub_p50_ns=nearest_rank(turns_ns, 50),
-            hub_p99_ns=nearest_rank(turns_ns, 99),
-            hub_max_ns=turns_ns[-1],
+            stall_max_ns=late_ns[-1],
+            hub_p50_ns=nearest_rank(late_ns, 50),
+            hub_p99_ns=nearest_rank(late_ns, 99),
         )

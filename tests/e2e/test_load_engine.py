@@ -12,12 +12,13 @@ from pathlib import Path
 
 import psutil
 import pytest
-from generators import answered, drive, finish, join, part, read, serving, start, wait_for
+from generators import Driven, answered, drive, finish, join, part, read, serving, start, wait_for
 
 from harness.ground.histogram import index_of
-from harness.ground.model import Load, Timing
+from harness.ground.model import Load, Scenario, Timing
 
 pytestmark = pytest.mark.slow
+HELLO_AGAIN = "class Mine(BenchUser):\n    @task\n    def hello(self):\n        self.client.get('/json')\n"
 QUICK = Timing(warmup_s=0.5, window_s=2.0, drain_s=5.0, barrier_s=15.0)
 
 
@@ -128,6 +129,44 @@ def test_workers_do_not_outlive_their_master(tmp_path: Path) -> None:
     assert not alive
 
 
+def scenario(folder: Path, text: str) -> Scenario:
+    """Return a scenario of these lines."""
+    path = folder / "mine.py"
+    path.write_text(f"from locust import task\nfrom harness.loadgen.user import BenchUser\n{text}")
+    return Scenario("mine", str(path))
+
+
+@pytest.mark.parametrize(("processes", "name"), [(1, "conductor.write_log"), (2, "ensemble.Watch")])
+def test_what_breaks_is_told_at_once(tmp_path: Path, processes: int, name: str) -> None:
+    """Where a process's end or a worker's window breaks, the trial fails at once, with the reason."""
+    module = f"harness.loadgen.{name.partition('.')[0]}"
+    mine = scenario(tmp_path, f"import {module}\nharness.loadgen.{name} = None\n{HELLO_AGAIN}")
+    driven = fail(tmp_path, mine, processes)
+    assert why(driven) == "the load generator failed: TypeError: 'NoneType' object is not callable"
+
+
+def test_a_user_that_cannot_start_is_told_at_once(tmp_path: Path) -> None:
+    """What `on_start` raises fails the trial at once, with its place: the barrier would never open."""
+    text = "class Mine(BenchUser):\n    def on_start(self):\n        {}['token']\n"
+    driven = fail(tmp_path, scenario(tmp_path, text))
+    assert why(driven) == f"a user could not start: KeyError: 'token' ({tmp_path.name}/mine.py:5 in on_start)"
+
+
+def fail(folder: Path, mine: Scenario, processes: int = 1) -> Driven:
+    """Drive a scenario that can't come to its end; the phases' own bounds are far away."""
+    timing = Timing(0.2, 1.0, drain_s=30.0, barrier_s=30.0)
+    with serving(folder, "plateaus") as base_url:
+        child = start(folder / "g", base_url, Load("closed", 6), timing, processes=processes, scenario=mine)
+        return finish(child, folder / "g", within_s=12)
+
+
+def why(driven: Driven) -> str:
+    """Return why a trial failed."""
+    assert driven.record is None
+    assert driven.events[-1]["event"] == "failed", driven.events
+    return str(driven.events[-1]["why"])
+
+
 @pytest.fixture
 def two_hosts() -> Iterator[tuple[str, ...]]:
     """Make two hosts out of network namespaces; this one is 10.201.N.1 to each."""
@@ -184,21 +223,29 @@ def test_two_hosts_count_as_one(tmp_path: Path, two_hosts: tuple[str, ...]) -> N
     assert phases.window_end_ns <= phases.drained_ns < phases.window_end_ns + 3e9
 
 
-def test_a_worker_too_many_fails_the_trial(tmp_path: Path) -> None:
-    """A third worker where two were expected is told at once, not given users of the others."""
+def test_mistakes_of_a_scenario_are_in_the_record(tmp_path: Path) -> None:
+    """What a scenario's own code raises is counted by type and place, shown once, and stops nobody."""
+    text = (
+        "class Mine(BenchUser):\n"
+        "    @task(20)\n"
+        "    def good(self):\n"
+        "        self.client.get('/json')\n"
+        "    @task\n"
+        "    def bad(self):\n"
+        "        {}[self.place]\n"
+    )
     folder = tmp_path / "g"
-    more = ("--master", "--master-bind-port", "5657", "--expect-workers", "2")
     with serving(tmp_path, "plateaus") as base_url:
-        master = start(folder, base_url, Load("closed", 20), Timing(0.5, 20.0), more=more)
-        workers = [join(port=5657) for _ in range(2)]
-        wait_for(lambda: in_window(folder))
-        workers.append(join(port=5657))
-        driven = finish(master, folder, within_s=15)
-        for worker in workers:
-            part(worker)
-    assert driven.record is None
-    assert driven.events[-1]["event"] == "failed"
-    assert "3 workers joined where 2 were expected" in str(driven.events[-1]["why"])
+        mine = scenario(tmp_path, text)
+        child = start(folder, base_url, Load("closed", 20), QUICK, scenario=mine)
+        driven = finish(child, folder)
+    (mistake,) = driven.told.load.mistakes
+    assert mistake.place == f"{tmp_path.name}/mine.py:9 in bad"
+    assert mistake.words.startswith("KeyError: ")
+    assert mistake.count > 10
+    assert driven.told.load.errors == 0
+    assert driven.told.load.users_served == 20
+    assert driven.output.count("Traceback") == 1
 
 
 def test_the_barrier_tells_who_is_missing(tmp_path: Path) -> None:
