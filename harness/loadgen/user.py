@@ -69,6 +69,7 @@ class BenchUser(User):
         """The user's number among those of all processes."""
         self.random = random.Random(f"{seed}/{self.place}")  # noqa: S311 - to be repeated, no secret
         """Randomness of this user's own, equal in every trial of a block."""
+        self._paused_ns: int | None = None
         self._only_task = self.tasks[0] if len(set(self.tasks)) == 1 else None
         host = environment.host or self.host
         self.client = Client(host, self.ensemble.pump, recorder, self.number, self.timeout_s, self.ca_file)
@@ -94,6 +95,7 @@ class BenchUser(User):
     def end(self) -> None:
         """Begin no further task; Locust's own task sets look at this state."""
         self._state = LOCUST_STATE_STOPPING
+        self._count_pause()
 
     def _work(self) -> None:
         load = None if self.ensemble.assignment is None else self.ensemble.assignment.load
@@ -124,8 +126,9 @@ class BenchUser(User):
             start_ns = time.monotonic_ns()
             idle = start_ns < due_ns
             if idle:
+                self._paused_ns = start_ns
                 self.ensemble.alarm.wait_until(due_ns)
-                self.ensemble.recorder.thought(start_ns, time.monotonic_ns())
+                self._count_pause()
             if self._told_to_stop():
                 return
             self.client.intended_ns = due_ns
@@ -153,10 +156,16 @@ class BenchUser(User):
     def _think(self, seconds: float) -> None:
         if self._told_to_stop():
             return
-        start_ns = time.monotonic_ns()
+        self._paused_ns = time.monotonic_ns()
         if seconds > _SHORT_S:
             self._state = LOCUST_STATE_WAITING
         gevent.sleep(seconds)
         if self._state == LOCUST_STATE_WAITING:
             self._state = LOCUST_STATE_RUNNING
-        self.ensemble.recorder.thought(start_ns, time.monotonic_ns())
+        self._count_pause()
+
+    def _count_pause(self) -> None:
+        """Count the pause under way, once: where it outlasts the window, at the window's end."""
+        if self._paused_ns is not None:
+            self.ensemble.recorder.thought(self._paused_ns, time.monotonic_ns())
+            self._paused_ns = None
