@@ -19,6 +19,7 @@ from harness.ground.observations import (
     Phases,
     RequestTotals,
     SamplerRecord,
+    SendLag,
     TrialRecord,
     Usage,
     WatchWindow,
@@ -318,3 +319,28 @@ def recorded() -> StoredRun:
     """Return the run of the golden files: one cell without a valid trial, one with four of five."""
     made = with_errors(run(), "django-gunicorn", "history", range(1, 6))
     return with_errors(made, "fastapi-uvicorn", "history", [2])
+
+
+def at_a_rate(made: StoredRun, late: str | None = None) -> StoredRun:
+    """Return the run with 500 requests/s given to all, whose times keep their ratios; `late` served 100."""
+
+    def scheduled(one: SyntheticTrial) -> SyntheticTrial:
+        cell = replace(one.record.cell, load=Load("rate", 200, rate_per_s=500.0))
+        requests = 800 if cell.variant == late else 4000
+        was = sum(one.times_us.values())
+        times = {time_us // 100: count * requests // was for time_us, count in one.times_us.items()}
+        response_ns = 1000 * sum(time_us * count for time_us, count in times.items())
+        assert one.record.load is not None
+        load = replace(
+            one.record.load,
+            requests=requests,
+            response_sum_ns=response_ns,
+            service_sum_ns=response_ns * 49 // 50,
+            users=200,
+            connections_opened=200,
+            users_served=199,
+            lag=SendLag(response_ns // 50, 3900, 150_000),
+        )
+        return replace(one, record=replace(one.record, cell=cell, load=load), times_us=times)
+
+    return with_trials(made, *(scheduled(one) for one in made.trials if isinstance(one, SyntheticTrial)))

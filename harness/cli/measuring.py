@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import get_args
 
 import click
 
@@ -26,6 +27,7 @@ from harness.machine.fingerprint import fingerprint
 from harness.output.progress import Progress
 from harness.records import plan
 from harness.records.disk import writing
+from harness.records.loads import LONGEST_THINK_S, MOST_PER_S, MOST_USERS, LoadWishes, Written
 from harness.records.project import Project, find_project
 from harness.records.store import Results, StoredRun, read_run
 from harness.records.summary_json import to_json
@@ -35,7 +37,16 @@ from harness.records.summary_json import to_json
 @click.option("--suite", default="standard", show_default=True, help="A suite's name, or its TOML file.")
 @click.option("--variant", multiple=True, help="Only this variant; may be repeated.")
 @click.option("--scenario", multiple=True, help="Only this scenario; may be repeated.")
-@click.option("--users", type=click.IntRange(1, 100_000), help="Concurrent users.")
+@click.option(
+    "--profile", type=click.Choice(get_args(Written)), help="Users who wait for answers, or a given rate."
+)
+@click.option("--users", type=click.IntRange(1, MOST_USERS), help="Concurrent users.")
+@click.option(
+    "--rate",
+    type=options.Rate(0, MOST_PER_S, min_open=True),
+    help="Requests/s of all users; sets the profile.",
+)
+@click.option("--think", type=options.Seconds(0, LONGEST_THINK_S), help="Mean think time of closed users.")
 @click.option("--blocks", type=click.IntRange(1, 1000), help="Passes over all cells.")
 @click.option("--seconds", type=options.Seconds(1, 3600), help="The measurement window.")
 @click.option("--warmup", type=options.Seconds(0, 3600), help="Before the window.")
@@ -51,7 +62,10 @@ def run(
     suite: str,
     variant: tuple[str, ...],
     scenario: tuple[str, ...],
+    profile: Written | None,
     users: int | None,
+    rate: float | None,
+    think: float | None,
     blocks: int | None,
     seconds: float | None,
     warmup: float | None,
@@ -74,7 +88,7 @@ def run(
         project.suite(suite),
         variants=variant,
         scenarios=scenario,
-        users=users,
+        load=LoadWishes(profile, users, rate, think),
         blocks=blocks,
         window_s=seconds,
         warmup_s=warmup,

@@ -22,17 +22,31 @@ class Size(click.ParamType[int]):
         return value if isinstance(value, int) else parse_size(str(value))
 
 
-class Seconds(click.FloatRange):
-    """A time between bounds; unlike click's own range it has no room for what is no number."""
+class _Finite(click.FloatRange):
+    """A number between bounds; unlike click's own range it has no room for what is no number."""
 
-    name = "seconds"
+    what = "number"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401
-        """Return the time in seconds."""
+        """Return the number."""
         found = super().convert(value, param, ctx)
         if math.isnan(found):
-            self.fail(f"{value!r} is no time.", param, ctx)
+            self.fail(f"{value!r} is no {self.what}.", param, ctx)
         return found
+
+
+class Seconds(_Finite):
+    """A time in seconds."""
+
+    name = "seconds"
+    what = "time"
+
+
+class Rate(_Finite):
+    """Requests/s."""
+
+    name = "rate"
+    what = "rate"
 
 
 apps = click.option(

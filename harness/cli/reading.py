@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -15,6 +16,7 @@ from harness.cli import console, options
 from harness.ground.errors import EnvironmentUnfit, GateFailed, UsageError
 from harness.machine.custody.collector import collect_leftovers
 from harness.machine.custody.guard import lock_path, machine_lock, state_folder
+from harness.output import wording
 from harness.records.project import find_project
 from harness.records.store import Results, damaged_files
 from harness.records.summary_json import to_json
@@ -59,7 +61,7 @@ def list_runs(results: Path | None, as_json: bool) -> None:
         return
     for row in rows:
         done = "" if row["planned"] is None else f", {row['trials']} of {row['planned']} trials"
-        told = f"; {row['damage']}" if row["damage"] else ""
+        told = f"; {row['damage']}" if row["damage"] else "".join(f"; {load}" for load in row["loads"])
         console.out.print(f"{row['id']}  {row['state']}{done}{told}", markup=False, highlight=False)
     if not rows:
         console.out.print("no run yet; try: webdyno run --suite smoke", highlight=False)
@@ -116,17 +118,18 @@ def clean() -> None:
     console.out.print("nothing of a run is left on this machine", highlight=False)
 
 
-def _row(store: Results, run_id: str) -> dict[str, object]:
+def _row(store: Results, run_id: str) -> dict[str, Any]:
     """Return a run's line; one that is damaged hides no other."""
     try:
         stored = store.find(run_id)
     except UsageError as error:
-        unknown = dict.fromkeys(("suite", "trials", "planned"))
+        unknown = dict.fromkeys(("suite", "loads", "trials", "planned"))
         return {"id": run_id, "state": "damaged", **unknown, "damage": f"{error.where}: {error.what}"}
     return {
         "id": stored.id,
         "state": stored.state,
         "suite": stored.suite,
+        "loads": list(dict.fromkeys(wording.load(t.cell.load) for s in stored.stages for t in s.trials)),
         "trials": len(stored.trials),
         "planned": stored.planned,
         "damage": None,

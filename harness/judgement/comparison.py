@@ -24,6 +24,8 @@ HIGHER_IS_BETTER = {
 }
 """The metrics that are compared, by their place in a cell's summary."""
 METRICS = tuple(HIGHER_IS_BETTER)
+GIVEN = "requests_per_s"
+"""The metric that is given, not found, under the profile `rate`."""
 FLOOR = 0.02
 LEVEL = 0.05
 
@@ -37,6 +39,16 @@ class Measured:
     valid: bool
     metrics: Mapping[str, float | None]
     """By name of `METRICS`; absent or None where it was not measured."""
+
+
+def metrics_of(load: Load) -> tuple[str, ...]:
+    """Return what is compared under a load: where requests/s are given, their ratio says nothing."""
+    return tuple(metric for metric in METRICS if load.profile != "rate" or metric != GIVEN)
+
+
+def ranked_by(load: Load) -> str:
+    """Return the metric that ranks: requests/s, or the median response time where these are given."""
+    return metrics_of(load)[0]
 
 
 def name_of(cell: Cell) -> str:
@@ -65,12 +77,14 @@ def compare(trials: Sequence[Measured]) -> tuple[Comparison, ...]:
     for trial in trials:
         groups.setdefault((trial.cell.scenario, trial.cell.load), []).append(trial)
     ordered = sorted(groups, key=lambda key: (key[0], key[1].profile, key[1].users, repr(key[1])))
-    twins = {(key, metric): _twins(key, groups[key], metric) for key in ordered for metric in METRICS}
+    twins = {
+        (key, metric): _twins(key, groups[key], metric) for key in ordered for metric in metrics_of(key[1])
+    }
     found: list[Comparison] = []
     for key in ordered:
-        for metric in METRICS:
+        for metric in metrics_of(key[1]):
             own = twins[key, metric]
-            all_twins = [one for other in ordered for one in twins[other, metric]]
+            all_twins = [one for other in ordered for one in twins.get((other, metric), ())]
             found += own
             found += _family(key, groups[key], metric, noise_floor(own or all_twins))
     return tuple(found)

@@ -50,6 +50,10 @@ class TrialFigures:
     in_flight: float | None = None
     """The mean number of requests in flight over the window."""
     connections_opened: float | None = None
+    send_lag_mean_ms: float | None = None
+    """Over all requests; only where they follow a schedule."""
+    send_lag_idle_p99_ms: float | None = None
+    """Over those whose user was idle when they were due: the generator's own lag."""
     services_cpu_cores: float | None = None
     generator_cpu_cores: float | None = None
 
@@ -66,6 +70,7 @@ def trial_figures(trial: StoredTrial, placement: Placement) -> TrialFigures:
     cores = cores_used(sut)
     mean_mib, peak_mib = _memory(trial, sut)
     answered = load.requests > 0
+    scheduled = record.cell.load.profile == "rate" and answered
     return TrialFigures(
         requests_per_s=(load.requests - load.errors) * 1e9 / window_ns,
         response_ms=_latency(
@@ -88,6 +93,10 @@ def trial_figures(trial: StoredTrial, placement: Placement) -> TrialFigures:
         users_served=float(load.users_served),
         in_flight=load.in_flight_ns / window_ns,
         connections_opened=float(load.connections_opened),
+        send_lag_mean_ms=(load.response_sum_ns - load.service_sum_ns) / load.requests / 1e6
+        if scheduled
+        else None,
+        send_lag_idle_p99_ms=load.lag.idle_p99_ns / 1e6 if load.lag else None,
         services_cpu_cores=services_cores(record),
         generator_cpu_cores=cores_used(usage_of(record, "generator")),
     )

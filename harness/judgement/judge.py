@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from harness.ground import stats
 from harness.ground.model import Cell, Finding, Limiter, Load, Severity, Variant
-from harness.judgement.comparison import Measured, block_ratios, by_name, compare, is_twin, name_of
+from harness.judgement.comparison import Measured, block_ratios, by_name, compare, is_twin, name_of, ranked_by
 from harness.judgement.figures import Latency, TrialFigures, trial_figures
 from harness.judgement.limiter import cell_limiter, trial_limiter
 from harness.judgement.rules import BY_CODE
@@ -25,6 +25,7 @@ from harness.records.summary import (
     Cpu,
     Figure,
     Memory,
+    SendLag,
     Summary,
     Times,
     VariantLabel,
@@ -136,6 +137,10 @@ def _summarise(
         requests_per_s=figure(lambda one: one.requests_per_s),
         response_ms=_times([one.response_ms for one in valid]),
         service_ms=_times([one.service_ms for one in valid]),
+        send_lag_ms=SendLag(
+            mean=figure(lambda one: one.send_lag_mean_ms),
+            idle_p99=figure(lambda one: one.send_lag_idle_p99_ms),
+        ),
         errors_percent=figure(lambda one: one.errors_percent),
         cpu=Cpu(
             cores=figure(lambda one: one.cpu_cores),
@@ -215,10 +220,10 @@ def _worst(code: str, figures: Sequence[float]) -> float | None:
 def _pair_findings(
     measured: Sequence[Measured], comparisons: Sequence[Comparison]
 ) -> Mapping[CellKey, list[Finding]]:
-    """Return the findings of pairs on requests/s, given to both of their cells."""
+    """Return the findings of pairs on the metric that ranks, given to both of their cells."""
     found: dict[CellKey, list[Finding]] = {}
     for pair in comparisons:
-        if pair.metric != "requests_per_s" or pair.ratio is None:
+        if pair.metric != ranked_by(pair.load) or pair.ratio is None:
             continue
         of_pair = [m for m in measured if (m.cell.scenario, m.cell.load) == (pair.scenario, pair.load)]
         named = by_name(of_pair)

@@ -44,7 +44,7 @@ def trial_limiter(
     service_cpus = len(placement.service_cpus)
     if service_cpus and (figures.services_cpu_cores or 0.0) >= BUSY * service_cpus:
         return "service-cpu"
-    if load.profile == "rate" and load.rate_per_s and figures.requests_per_s >= 0.99 * load.rate_per_s:
+    if load.profile == "rate" and "rate-not-reached" not in codes:
         return "schedule"
     return "waiting" if (figures.in_flight or 0.0) >= BUSY * load.users else "unknown"
 

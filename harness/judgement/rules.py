@@ -89,7 +89,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "starved-users",
         "invalid",
-        "every user gets an answer in the window",
+        "`closed`: every user gets an answer in the window",
         "<= 1 % of users",
         "use a longer window (`--seconds`) or fewer users (`--users`)",
     ),
@@ -108,6 +108,25 @@ RULES: tuple[Rule, ...] = (
         ">= 10 × the mean response time",
         "use a longer window (`--seconds`) or fewer users (`--users`)",
         lower_is_worse=True,
+    ),
+    Rule(
+        "rate-not-reached",
+        "invalid",
+        "`rate`: as many requests are answered in the window as are due in it",
+        ">= 99 % of the rate, less three standard deviations of chance arrivals",
+        "the system under test did not keep up (or the generator, where that was busy), so response time "
+        "grows for as long as the load lasts; use a lower rate (`--rate`), or ask what it can serve "
+        "(`--profile closed`)",
+        lower_is_worse=True,
+    ),
+    Rule(
+        "send-lag",
+        "invalid",
+        "`rate`: requests are sent when they are due: the mean lag is a small part of the mean response time "
+        "(else invalid), and those of idle users are on time (else a warning)",
+        "mean lag <= 10 % of the mean response time; p99 of idle users < 1 ms",
+        "use more users (`--users`) or a lower rate (`--rate`), and give the generator a CPU of its own; "
+        "response times of some 0.1 ms are too short beside its lag",
     ),
     Rule(
         "generator-busy",
@@ -164,14 +183,15 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "aa-differs",
         "warning",
-        "a variant measured against itself does not differ: the A/A pair's interval of requests/s holds 1",
+        "a variant measured against itself does not differ: the A/A pair's interval of requests/s "
+        "(`rate`: p50) holds 1",
         "an interval that holds 1",
         "something other than the variants makes a difference here: find it before trusting small ratios",
     ),
     Rule(
         "unstable",
         "warning",
-        "the per-block ratios of requests/s of a pair agree",
+        "the per-block ratios of requests/s (`rate`: p50) of a pair agree",
         "< 10 % coefficient of variation",
         "keep the machine quiet, use longer windows (`--seconds`) or more blocks (`--blocks`)",
     ),
@@ -200,11 +220,21 @@ RULES: tuple[Rule, ...] = (
 BY_CODE = {rule.code: rule for rule in RULES}
 
 
-def broken(code: str, figure: float | None, *, threshold: str = "", reason: str = "") -> Finding:
-    """Return the finding that a rule is broken; `threshold` names one of its bounds, `reason` the event."""
+def broken(
+    code: str,
+    figure: float | None,
+    *,
+    threshold: str = "",
+    reason: str = "",
+    severity: Severity | None = None,
+) -> Finding:
+    """Return the finding that a rule is broken.
+
+    `threshold` names one of its bounds, `severity` that bound's own where it is another, `reason` the event.
+    """
     rule = BY_CODE[code]
     remedy = f"{reason}: {rule.remedy}" if reason else rule.remedy
-    return Finding(code, rule.severity, figure, threshold or rule.threshold, remedy)
+    return Finding(code, severity or rule.severity, figure, threshold or rule.threshold, remedy)
 
 
 def unchecked(code: str, reason: str) -> Finding:

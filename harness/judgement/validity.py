@@ -21,6 +21,7 @@ from harness.judgement.rules import (
     broken,
     unchecked,
 )
+from harness.judgement.schedule import rate_not_reached, send_lag, send_lag_of_idle_users
 
 _Check = Callable[[TrialRecord], Finding | None]
 
@@ -119,8 +120,13 @@ def errors(record: TrialRecord) -> Finding | None:
 
 
 def starved_users(record: TrialRecord) -> Finding | None:
-    """`starved-users`: the figure is the % of users without one answer in the window."""
+    """`starved-users`: the figure is the % of users without one answer in the window.
+
+    A user of a schedule need not have a request due in the window: `rate-not-reached` looks at all of them.
+    """
     load, _ = _window(record)
+    if record.cell.load.profile == "rate":
+        return None
     percent = 100 * (load.users - load.users_served) / load.users
     return broken("starved-users", percent) if percent > 1 else None
 
@@ -321,6 +327,9 @@ _OF_WINDOW: tuple[_Check, ...] = (
     window_short,
     littles_law_of_time,
     littles_law_of_requests,
+    rate_not_reached,
+    send_lag,
+    send_lag_of_idle_users,
     generator_cpu,
     generator_wait,
     generator_stall,

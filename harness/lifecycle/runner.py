@@ -134,9 +134,12 @@ def seal(results: Results, run: StoredRun) -> Summary:
 
 def _outcome(run: StoredRun, stored: StoredTrial, trial: PlannedTrial) -> TrialEnds:
     judged = judge_trials(StoredRun(run.folder, run.record, (stored,), "incomplete"))[0]
-    rate = judged.figures.requests_per_s
+    rate, median_ms = judged.figures.requests_per_s, judged.figures.response_ms.p50
     if judged.valid and rate is not None:
-        return TrialEnds(trial, f"{rate:.0f} requests/s", valid=True)
+        found = (
+            "" if trial.cell.load.profile == "closed" or median_ms is None else f", p50 {median_ms:.1f} ms"
+        )
+        return TrialEnds(trial, f"{rate:.0f} requests/s{found}", valid=True)
     codes = [finding.code for finding in judged.findings if finding.severity == "invalid"]
     why = (stored.record.failure or "").partition("\n")[0]  # the rest is in the record
     known = [code for code in codes if code != "trial-failed"]

@@ -21,6 +21,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, LogLocator, NullLocator
 
 from harness.ground.histogram import Histogram
+from harness.judgement.comparison import GIVEN
 from harness.judgement.judge import JudgedTrial, key_of
 from harness.output import wording
 from harness.output.standings import Group, groups
@@ -73,9 +74,14 @@ def pictures(summary: Summary, trials: Sequence[JudgedTrial]) -> tuple[Picture, 
     if not shown:
         return ()
     colours = colours_of(cell.variant.label for cell in summary.cells if not cell.variant.replica)
+    found = [group for group in shown if group.metric == GIVEN]  # a given rate is no result
     with mpl.rc_context(_SETTINGS):
         return (
-            _picture("throughput", "Throughput", _alt(shown), _throughput(shown, trials, colours)),
+            *(
+                [_picture("throughput", "Throughput", _alt(found), _throughput(found, trials, colours))]
+                if found
+                else []
+            ),
             _picture(
                 "latency",
                 "Latency by percentile",

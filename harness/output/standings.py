@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import attrgetter
 
 from harness.judgement import comparison
 from harness.output import wording
-from harness.records.summary import CellSummary, Comparison, Summary
+from harness.records.summary import CellSummary, Comparison, Figure, Summary
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +17,8 @@ class Group:
     scenario: str
     load: str
     """In words."""
+    metric: str
+    """The one that ranks."""
     cells: tuple[CellSummary, ...]
     """The fastest first, invalid ones last; without twins of A/A pairs."""
     compared: tuple[Comparison, ...]
@@ -23,8 +26,14 @@ class Group:
 
     @property
     def ranked(self) -> tuple[CellSummary, ...]:
-        """The cells with a figure for requests/s, the slowest last."""
-        return tuple(cell for cell in self.cells if cell.requests_per_s is not None)
+        """The cells with a figure on the metric that ranks, the slowest last."""
+        return tuple(cell for cell in self.cells if figure_of(cell, self.metric) is not None)
+
+
+def figure_of(cell: CellSummary, metric: str) -> Figure | None:
+    """Return a cell's figure on one of the compared metrics."""
+    found: Figure | None = attrgetter(metric)(cell)
+    return found
 
 
 def groups(summary: Summary) -> tuple[Group, ...]:
@@ -33,19 +42,23 @@ def groups(summary: Summary) -> tuple[Group, ...]:
     found = []
     for scenario, load in keys:
         cells = [c for c in summary.cells if (c.scenario, c.load) == (scenario, load)]
-        rows = tuple(sorted((c for c in cells if not c.variant.replica), key=_order))
+        metric = comparison.ranked_by(load)
+        rows = tuple(
+            sorted((c for c in cells if not c.variant.replica), key=lambda cell: _order(cell, metric))
+        )
         names = {cell.variant.label for cell in rows}
         compared = tuple(
             c
             for c in summary.comparisons
             if (c.scenario, c.load) == (scenario, load) and {c.base, c.contender} <= names
         )
-        found.append(Group(wording.plain(scenario), wording.load(load), rows, compared))
+        found.append(Group(wording.plain(scenario), wording.load(load), metric, rows, compared))
     return tuple(found)
 
 
-def ranks_of(group: Group, metric: str) -> dict[str, tuple[int, int]]:
-    """Return rank intervals, by label, of the cells with a valid trial."""
+def ranks_of(group: Group, metric: str | None = None) -> dict[str, tuple[int, int]]:
+    """Return rank intervals, by label, of the cells with a valid trial; on the metric that ranks if None."""
+    metric = metric or group.metric
     names = [cell.variant.label for cell in group.cells if cell.valid_trials]
     return comparison.ranks(names, [one for one in group.compared if one.metric == metric])
 
@@ -68,9 +81,11 @@ def between(group: Group, base: str, contender: str, metric: str) -> Comparison 
     return None
 
 
-def _order(cell: CellSummary) -> tuple[float, str]:
-    rate = cell.requests_per_s
-    return (float("inf") if rate is None else -rate.value, cell.variant.label)
+def _order(cell: CellSummary, metric: str) -> tuple[float, str]:
+    figure = figure_of(cell, metric)
+    if figure is None:
+        return float("inf"), cell.variant.label
+    return -figure.value if comparison.HIGHER_IS_BETTER[metric] else figure.value, cell.variant.label
 
 
 def _inverted(one: Comparison) -> Comparison:

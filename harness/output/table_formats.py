@@ -71,6 +71,7 @@ def to_rich(table: Grid) -> RichTable:
     )
     for index, header in enumerate(table.headers):
         longest = max((len(_styled(row[index])) for row in table.rows), default=0)
+        longest = max(longest, *map(len, header.split()))
         whole = index == 0 or not _is_text(table, index)
         rich.add_column(
             Text(header),

@@ -12,6 +12,7 @@ from typing import Literal
 
 import pandas as pd
 
+from harness.judgement.comparison import GIVEN
 from harness.output import wording
 from harness.output.standings import Group, best_of, between, groups, ranks_of
 from harness.records.summary import CellSummary, Figure, Summary
@@ -91,6 +92,22 @@ _COLUMNS: Mapping[Kind, tuple[_Column, ...]] = {
         _Column("start-up s", lambda c: c.startup_s),
     ),
 }
+_TITLES_AT_A_RATE: Mapping[Kind, str] = {
+    **TITLES,
+    "throughput": "At the given rate, ranked by p50",
+    "latency": "Latency: response time, from when a request was due; service time, from its actual send",
+}
+_COLUMNS_AT_A_RATE: Mapping[Kind, tuple[_Column, ...]] = {
+    **_COLUMNS,
+    "throughput": (_Column("p50 ms", lambda c: c.response_ms.p50, "response_ms.p50", interval=True),),
+    "latency": (
+        *_COLUMNS["latency"],
+        _Column("service p50 ms", lambda c: c.service_ms.p50),
+        _Column("service p99 ms", lambda c: c.service_ms.p99),
+        _Column("mean lag ms", lambda c: c.send_lag_ms.mean),
+        _Column("idle lag p99 ms", lambda c: c.send_lag_ms.idle_p99),
+    ),
+}
 METRIC_HEADERS = {
     column.metric: column.header for kind in _COLUMNS.values() for column in kind if column.metric
 }
@@ -104,7 +121,8 @@ def build(summary: Summary) -> tuple[Table, ...]:
 
 
 def _table(kind: Kind, group: Group) -> Table:
-    columns = _COLUMNS[kind]
+    given = group.metric != GIVEN
+    columns = (_COLUMNS_AT_A_RATE if given else _COLUMNS)[kind]
     best = {column.header: best_of(group, column.metric) if column.metric else None for column in columns}
     rows, records = [], []
     for cell in group.cells:
@@ -122,7 +140,8 @@ def _table(kind: Kind, group: Group) -> Table:
     headers = ("variant", *(column.header for column in columns))
     if kind == "throughput":
         headers = (*headers, *_THROUGHPUT_HEADERS)
-    return Table(group.scenario, group.load, TITLES[kind], headers, tuple(rows), kind, pd.DataFrame(records))
+    title = (_TITLES_AT_A_RATE if given else TITLES)[kind]
+    return Table(group.scenario, group.load, title, headers, tuple(rows), kind, pd.DataFrame(records))
 
 
 def _shown(cell: CellSummary, column: _Column, best: str | None) -> Shown:
@@ -138,11 +157,11 @@ def _throughput(cell: CellSummary, group: Group) -> tuple[list[Shown], dict[str,
     label = cell.variant.label
     alone = len(group.ranked) < 2
     slowest = group.ranked[-1] if group.ranked else None
-    pair = between(group, slowest.variant.label, label, "requests_per_s") if slowest else None
+    pair = between(group, slowest.variant.label, label, group.metric) if slowest else None
     ratio, low, high = (pair.ratio, pair.low, pair.high) if pair else (None, None, None)
     if cell is slowest and not alone:
         ratio = 1.0
-    rank = None if alone else ranks_of(group, "requests_per_s").get(label)
+    rank = None if alone else ranks_of(group).get(label)
     written = wording.NOT_MEASURED if ratio is None else wording.ratio_with_interval(ratio, low, high)
     shown = [
         Shown("1" if ratio == 1.0 and cell is slowest else written),
@@ -154,6 +173,7 @@ def _throughput(cell: CellSummary, group: Group) -> tuple[list[Shown], dict[str,
         "ratio vs slowest", None if ratio is None else Figure(ratio, low, high)
     )
     numbers |= {
+        "ranked by": wording.METRICS[group.metric],
         "rank from": rank[0] if rank else None,
         "rank to": rank[1] if rank else None,
         "limiter": cell.limiter,

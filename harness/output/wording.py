@@ -66,13 +66,23 @@ def rank(interval: tuple[int, int] | None) -> str:
     return f"{best}" if best == worst else f"{best}–{worst}"
 
 
+METRICS = {
+    "requests_per_s": "requests/s",
+    "response_ms.p50": "p50",
+    "response_ms.p99": "p99",
+    "cpu.us_per_request": "CPU a request",
+    "memory_mib.mean": "mean memory",
+}
+"""What the compared metrics are called."""
+
+
 def load(value: Load) -> str:
     """Return a load profile in words, such as `closed, 1000 users`."""
     parts = [value.profile, f"{value.users} users"]
     if value.rate_per_s is not None:
-        parts.append(f"{value.rate_per_s:g} requests/s")
+        parts.append(f"{value.rate_per_s:g} requests/s ({value.arrivals})")
     if value.think_s:
-        parts.append(f"{value.think_s:g} s think time")
+        parts.append(f"{value.think_s:g} s think time ({value.think})")
     if value.slo_ms is not None:
         parts.append(f"p99 <= {value.slo_ms:g} ms")
     return ", ".join(parts)

@@ -7,13 +7,13 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from harness.ground.errors import UsageError
 from harness.ground.model import Cell, Load, PlannedTrial, Stage, Timing, Variant
 from harness.ground.names import choose, suggestion
+from harness.records.loads import LoadKeys, LoadWishes, load_of, wished
 
 TRIAL_OVERHEAD_S = 3.5
 """Start-up, the barrier, the drain and the clean-up of one trial, about, on two cores."""
@@ -34,13 +34,6 @@ class Suite:
     """The scenarios on which the first variant runs twice in each block, as an A/A pair."""
 
 
-class _Load(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-    profile: Literal["closed"]
-    users: int = Field(ge=1, le=100_000)
-    think_s: float = Field(default=0.0, ge=0, le=3600)
-
-
 class _Suite(BaseModel):
     model_config = ConfigDict(extra="forbid")
     title: str
@@ -50,7 +43,7 @@ class _Suite(BaseModel):
     window_s: float = Field(ge=1, le=3600)
     warmup_s: float = Field(ge=0, le=3600)
     aa: tuple[str, ...] = ()
-    load: tuple[_Load, ...] = Field(min_length=1)
+    load: tuple[LoadKeys, ...] = Field(min_length=1)
 
 
 def find_suites(folder: Path) -> dict[str, Path]:
@@ -73,7 +66,7 @@ def load_suite(path: Path) -> Suite:
         title=parsed.title,
         variants=parsed.variants,
         scenarios=parsed.scenarios,
-        loads=tuple(Load(load.profile, load.users, think_s=load.think_s) for load in parsed.load),
+        loads=tuple(load_of(keys, f"{path}: load.{place}") for place, keys in enumerate(parsed.load)),
         blocks=parsed.blocks,
         timing=Timing(warmup_s=parsed.warmup_s, window_s=parsed.window_s),
         twins=parsed.aa,
@@ -85,7 +78,7 @@ def narrow(
     *,
     variants: Sequence[str],
     scenarios: Sequence[str],
-    users: int | None,
+    load: LoadWishes,
     blocks: int | None,
     window_s: float | None,
     warmup_s: float | None,
@@ -96,13 +89,12 @@ def narrow(
         window_s=suite.timing.window_s if window_s is None else window_s,
         warmup_s=suite.timing.warmup_s if warmup_s is None else warmup_s,
     )
-    loads = suite.loads if users is None else tuple(replace(load, users=users) for load in suite.loads)
     chosen = tuple(scenarios) or suite.scenarios
     return replace(
         suite,
         variants=tuple(variants) or suite.variants,
         scenarios=chosen,
-        loads=tuple(dict.fromkeys(loads)),
+        loads=tuple(dict.fromkeys(wished(one, load) for one in suite.loads)),
         blocks=suite.blocks if blocks is None else blocks,
         timing=timing,
         twins=tuple(scenario for scenario in suite.twins if scenario in chosen),
@@ -159,7 +151,7 @@ def _complaint(path: Path, error: ValidationError) -> UsageError:
     key = ".".join(str(part) for part in first["loc"])
     where = f"{path}: {key}" if key else str(path)
     if first["type"] == "extra_forbidden":
-        known = _Load.model_fields if len(first["loc"]) > 1 else _Suite.model_fields
+        known = LoadKeys.model_fields if len(first["loc"]) > 1 else _Suite.model_fields
         return UsageError("is not a key", where=where, remedy=suggestion(str(first["loc"][-1]), known))
     if first["type"] == "missing":
         return UsageError("is missing", where=where, remedy=f"add it: {first['loc'][-1]} = …")

@@ -35,6 +35,16 @@ class Times:
 
 
 @dataclass(frozen=True, slots=True)
+class SendLag:
+    """Actual minus intended send in ms, where requests follow a schedule."""
+
+    mean: Figure | None
+    """Over all requests; a user that still waited for an answer is late too."""
+    idle_p99: Figure | None
+    """Over requests whose user was idle when they were due: the generator's own lag."""
+
+
+@dataclass(frozen=True, slots=True)
 class Cpu:
     """The SUT's CPU over the window."""
 
@@ -93,6 +103,7 @@ class CellSummary:
     requests_per_s: Figure | None
     response_ms: Times
     service_ms: Times
+    send_lag_ms: SendLag
     errors_percent: Figure | None
     cpu: Cpu
     memory_mib: Memory

@@ -30,7 +30,7 @@ from harness.judgement.rules import BY_CODE, RULES
 from harness.machine.services.catalogue import STARTERS
 from harness.machine.services.postgres_cluster import _SETTINGS
 from harness.output import plots, tables
-from harness.records import manifest, plan
+from harness.records import loads, manifest, plan
 from harness.records.project import Project
 from harness.records.store import Results, RunRecord
 
@@ -184,7 +184,7 @@ def test_reference_lists_every_flag() -> None:
 def test_reference_lists_every_key() -> None:
     """The tables of keys are those that the readers of the files take."""
     assert set(keys(section("docs/reference.md", "## variant.toml"))) == set(manifest._Manifest.model_fields)
-    suite = {*plan._Suite.model_fields, *(f"load.{key}" for key in plan._Load.model_fields)}
+    suite = {*plan._Suite.model_fields, *(f"load.{key}" for key in loads.LoadKeys.model_fields)}
     assert set(keys(section("docs/reference.md", "## Suites"))) == suite
     prose = section("docs/reference.md", "## variant.toml")
     assert all(f"`{{{name}}}`" in prose for name in manifest.PLACEHOLDERS)
@@ -210,7 +210,7 @@ def test_example_files_are_taken(tmp_path: Path) -> None:
     """The example of a suite and that of a scenario are read without a complaint."""
     (suite,) = blocks(text_of("docs/reference.md"), "toml")
     (tmp_path / "mine.toml").write_text(suite)
-    assert len(plan.load_suite(tmp_path / "mine.toml").loads) == 2
+    assert len(plan.load_suite(tmp_path / "mine.toml").loads) == 3
     (scenario,) = blocks(text_of("docs/reference.md"), "python")
     (tmp_path / "mine.py").write_text(scenario)
     assert manifest.find_scenarios(tmp_path)["mine"].endpoints == ("GET /json",)

@@ -131,6 +131,26 @@ def test_outside_of_a_project_the_harness_own_is_used(
     assert main.run_command_line(["list", "--results", str(tmp_path)]) == 0
 
 
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        (["--rate", "nan"], "'nan' is no rate"),
+        (["--rate", "0"], "0.0 is not in the range"),
+        (["--rate", "many"], "'many' is not a valid"),
+        (["--think", "nan"], "'nan' is no time"),
+        (["--profile", "open"], "'open' is not one of 'closed', 'rate'"),
+        (["--profile", "rate"], "--profile rate: needs a rate"),
+        (["--rate", "5", "--think", "1"], "--think: users who follow a schedule do not think"),
+    ],
+)
+def test_a_load_that_is_none_is_told(flags: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A wrong flag of the load is one message with the flag in it, before anything is prepared."""
+    assert main.run_command_line(["run", "--suite", "smoke", *flags]) == 2
+    told = capsys.readouterr().err
+    assert says in told
+    assert flags[-2] in told
+
+
 WEBDYNO = (sys.executable, "-m", "harness")
 ROOT = Path(__file__).parents[2]
 

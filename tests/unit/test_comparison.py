@@ -1,10 +1,11 @@
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from synthetic import CLOSED
 
-from harness.ground.model import Cell
-from harness.judgement.comparison import METRICS, Measured, compare, name_of, noise_floor, ranks
+from harness.ground.model import Cell, Load
+from harness.judgement.comparison import METRICS, Measured, compare, name_of, noise_floor, ranked_by, ranks
 from harness.records.summary import Comparison
 
 NOISE = (1.00, 1.01, 0.99, 1.005, 0.995)
@@ -129,3 +130,25 @@ def test_more_questions_need_more_evidence() -> None:
         c for c in compare(pair + others) if (c.base, c.contender, c.metric) == ("a", "b", METRICS[0])
     ]
     assert among.verdict == "tie"
+
+
+def test_a_given_rate_is_not_compared() -> None:
+    """Where all are asked the same rate its ratio is no result; response times, CPU and memory are."""
+    load = Load("rate", 100, rate_per_s=500.0)
+    measured = [
+        Measured(replace(trial.cell, load=load), trial.block, True, trial.metrics)
+        for trial in trials("a", 100.0) + trials("b", 200.0) + trials("a", 101.0, replica=1)
+    ]
+    assert {one.metric for one in compare(measured)} == set(METRICS) - {"requests_per_s"}
+    assert (ranked_by(load), ranked_by(CLOSED)) == ("response_ms.p50", "requests_per_s")
+
+
+def test_loads_lend_each_other_only_floors_of_what_both_compare() -> None:
+    """A closed load beside a given rate is compared on all metrics, with the floor of its own."""
+    load = Load("rate", 100, rate_per_s=500.0)
+    twins = trials("a", 100.0) + trials("a", 110.0, replica=1)
+    given = [Measured(replace(one.cell, load=load), one.block, True, one.metrics) for one in twins]
+    made = compare(trials("a", 100.0) + trials("b", 200.0) + given)
+    floors = {one.metric: round(one.floor, 3) for one in made if one.load == CLOSED}
+    assert floors["requests_per_s"] == 0.02
+    assert floors["response_ms.p50"] == 0.091

@@ -45,6 +45,27 @@ def test_figures_are_what_the_counters_say() -> None:
         assert (figure.low, figure.high) == (None, None), name
 
 
+def test_send_lag_is_what_a_schedule_has() -> None:
+    """Mean lag is response less service time, the generator's own is its p99; a closed load has neither."""
+    made = synthetic.at_a_rate(synthetic.run(scenarios=("hello",)))
+    cell = cell_of(judge(made), "flask-gunicorn", "hello")
+    lag, mean, service = cell.send_lag_ms, cell.response_ms.mean, cell.service_ms.mean
+    assert lag.mean is not None
+    assert lag.idle_p99 is not None
+    assert mean is not None
+    assert service is not None
+    assert lag.mean.value == pytest.approx(mean.value - service.value)
+    assert lag.idle_p99.value == 0.15
+    closed = cell_of(judge(synthetic.run()), "flask-gunicorn", "hello").send_lag_ms
+    assert (closed.mean, closed.idle_p99) == (None, None)
+
+
+def test_pairs_at_a_given_rate_are_judged_by_the_median() -> None:
+    """Response times that vary are unstable where the rate is given, although all reach it."""
+    wild = judge(synthetic.at_a_rate(synthetic.run(scenarios=("hello",), noise=0.3)))
+    assert any(found.code == "unstable" for cell in wild.cells for found in cell.findings)
+
+
 def test_no_percentile_is_past_the_maximum() -> None:
     """A percentile is a step's middle, which may lie past the exact maximum: then it is the maximum."""
     record = synthetic.trial_record()

@@ -17,6 +17,8 @@ CASES: list[tuple[Limiter, TrialFigures, Load, str]] = [
     ("sut-cpu", replace(IDLE, cpu_cores=0.9, services_cpu_cores=1.0), CLOSED, ""),
     ("service-cpu", replace(IDLE, services_cpu_cores=0.9), CLOSED, ""),
     ("schedule", replace(IDLE, requests_per_s=99.5), RATE, ""),
+    ("waiting", replace(IDLE, requests_per_s=20.0, in_flight=1000.0), RATE, "rate-not-reached"),
+    ("sut-cpu", replace(IDLE, requests_per_s=20.0, cpu_cores=1.0), RATE, "rate-not-reached"),
     ("waiting", replace(IDLE, in_flight=950.0), CLOSED, ""),
     ("unknown", IDLE, CLOSED, ""),
     ("unknown", TrialFigures(), CLOSED, ""),

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from harness.ground.errors import UsageError
 from harness.ground.model import Cell, Load, Stage, Timing
+from harness.records.loads import LoadWishes
 from harness.records.plan import Suite, check_names, estimate_s, find_suites, lay_out, load_suite, narrow
 
 ROOT = Path(__file__).parents[2]
@@ -113,7 +114,7 @@ def test_the_command_line_narrows_a_suite() -> None:
         suite(loads=(Load("closed", 10), Load("closed", 20))),
         variants=NAMES[:1],
         scenarios=("history",),
-        users=5,
+        load=LoadWishes(users=5),
         blocks=1,
         window_s=2.0,
         warmup_s=0.0,
@@ -122,7 +123,9 @@ def test_the_command_line_narrows_a_suite() -> None:
     assert wanted.twins == ()
     assert wanted.loads == (Load("closed", 5),)  # two loads that became one are one
     assert (wanted.timing.warmup_s, wanted.timing.window_s) == (0.0, 2.0)
-    same = narrow(suite(), variants=(), scenarios=(), users=None, blocks=None, window_s=None, warmup_s=None)
+    same = narrow(
+        suite(), variants=(), scenarios=(), load=LoadWishes(), blocks=None, window_s=None, warmup_s=None
+    )
     assert same == suite()
 
 

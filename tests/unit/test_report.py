@@ -168,3 +168,40 @@ def test_the_headline_of_a_clean_sweep() -> None:
     text = headline(answers(synthetic.run()))
     assert text.startswith("fastapi-uvicorn is fastest on all 2 scenarios: hello (2.0")
     assert "95\u00a0% interval" in text
+
+
+def test_at_a_given_rate_the_fastest_answers_soonest() -> None:
+    """The answer is about response times, at p50 and p99, and never about requests/s."""
+    run = synthetic.at_a_rate(synthetic.run(scenarios=("hello",)))
+    (only,) = answers(run)
+    assert only.fastest == "fastapi-uvicorn"
+    assert re.fullmatch(
+        r"fastapi-uvicorn is fastest: 0\.4\d times \(95\u00a0% interval .*\) the p50 of flask-gunicorn, "
+        r"the next; at p99 0\.4\d times \(.*\)\.",
+        only.sentence,
+    )
+    assert re.match(r"0\.4\d times the next one's p50, 95", only.lead)
+    text = page(run)
+    assert "hello, by p50" in text
+    assert "throughput.png" not in text
+    assert "(closed)" not in text
+    assert set(report_files(run, judge(run))) >= {"latency.png", "resources.png"}
+
+
+def test_who_misses_the_rate_is_named() -> None:
+    """The answer says who did not keep up, whoever is first among the others."""
+    fine = synthetic.run(scenarios=("hello",))
+    (one_late,) = answers(synthetic.at_a_rate(fine, late="django-gunicorn"))
+    assert one_late.fastest == "fastapi-uvicorn"
+    assert one_late.sentence.endswith(" django-gunicorn did not keep up with the rate.")
+    busy = tuple(
+        replace(one, record=replace(one.record, watch=(synthetic.watch(cpu=0.9),)))
+        for one in synthetic.at_a_rate(fine, late="django-gunicorn").trials
+    )
+    (generators_fault,) = answers(synthetic.with_trials(fine, *busy))
+    assert "keep up" not in generators_fault.sentence
+    alone = synthetic.run({"a": synthetic.Speed(900, 900, 50)}, ("hello",), twin=None)
+    (all_late,) = answers(synthetic.at_a_rate(alone, late="a"))
+    assert all_late.sentence == "No answer: no cell has a valid trial. a did not keep up with the rate."
+    (kept,) = answers(synthetic.at_a_rate(alone))
+    assert re.match(r"a had a p50 of .* ms; there is no valid other", kept.sentence)

@@ -7,7 +7,7 @@ import pytest
 import synthetic
 from rich.console import Console
 
-from harness.ground.model import Verdict
+from harness.ground.model import Load, Verdict
 from harness.judgement.judge import judge
 from harness.output import table_formats, tables, wording
 from harness.output.standings import best_of, groups
@@ -139,20 +139,19 @@ def test_the_terminal_is_not_steered() -> None:
     assert "new line" in out
 
 
-@pytest.mark.parametrize("width", [20, 80])
-def test_figures_are_never_cut(width: int) -> None:
-    """However narrow the terminal is, a figure stands whole on one line: half of it would be another one."""
-    for made in tables.build(summary()):
+@pytest.mark.parametrize(("width", "given"), [(20, False), (80, False), (40, True), (80, True)])
+def test_figures_are_never_cut(width: int, given: bool) -> None:
+    """However narrow the terminal is, a figure stands whole on one line: half of it would be another one.
+
+    So do the words above it.
+    """
+    for made in tables.build(summary(synthetic.at_a_rate(synthetic.run()) if given else None)):
         console = Console(width=width, file=io.StringIO(), color_system=None, soft_wrap=True)
         console.print(table_formats.to_rich(made))
         out = cast(io.StringIO, console.file).getvalue()
-        figures = [
-            shown.text
-            for row in made.rows
-            for header, shown in zip(made.headers, row, strict=True)
-            if header not in ("limiter", "valid trials")
-        ]
-        assert all(figure in out for figure in figures), out
+        kept = [at for at, header in enumerate(made.headers) if header not in ("limiter", "valid trials")]
+        assert all(row[at].text in out for row in made.rows for at in kept), out
+        assert all(word in out for at in kept for word in made.headers[at].split()), out
 
 
 def test_a_run_without_trials_has_tables() -> None:
@@ -179,3 +178,58 @@ def test_nobody_is_ranked_alone() -> None:
     run = synthetic.run({"a": synthetic.Speed(900, 900, 50)}, ("hello",), twin=None)
     made = table("throughput", "hello", summary(run))
     assert [shown.text for shown in made.rows[0][2:4]] == ["–", "–"]
+
+
+def test_at_a_given_rate_response_times_rank() -> None:
+    """Rank, ratio and mark are of the p50, in place of requests/s, which are given."""
+    of = summary(synthetic.at_a_rate(synthetic.run(scenarios=("hello",))))
+    made = table("throughput", "hello", of)
+    assert made.headers[1:4] == ("p50 ms", "vs slowest", "rank")
+    assert made.rows[0][0].text == "fastapi-uvicorn"
+    assert [row[1].best for row in made.rows] == [True, False, False]
+    assert [row[3].text for row in made.rows] == ["1", "2–3", "2–3"]
+    first = made.frame.iloc[0]
+    assert first["ratio vs slowest"] == pytest.approx(3480 / 7200, rel=0.03)
+    assert first["ranked by"] == "p50"
+
+
+def test_at_a_given_rate_both_times_and_the_lag_are_shown() -> None:
+    """The latency table says what response and service time are, and how late requests were sent."""
+    made = table("latency", "hello", summary(synthetic.at_a_rate(synthetic.run(scenarios=("hello",)))))
+    assert "from when a request was due" in made.title
+    assert "from its actual send" in made.title
+    row = dict(zip(made.headers, (shown.text for shown in made.rows[0]), strict=True))
+    assert float(row["service p50 ms"]) > 0
+    assert float(row["mean lag ms"]) == pytest.approx(float(row["mean ms"]) / 50, rel=0.05)
+    assert row["idle lag p99 ms"] == "0.150"
+    assert "service p50 ms" not in table("latency", "hello").headers
+
+
+def test_who_misses_the_rate_is_not_ranked() -> None:
+    """One that does not keep up is shown as invalid with the reason, and the others are ranked."""
+    of = summary(synthetic.at_a_rate(synthetic.run(scenarios=("hello",)), late="django-gunicorn"))
+    last = [shown.text for shown in table("throughput", "hello", of).rows[-1]]
+    assert last[:2] == ["django-gunicorn", "invalid"]
+    assert last[-1] == "0 of 5 (rate-not-reached)"
+
+
+def test_csv_holds_both_profiles() -> None:
+    """A file over a closed load and a given rate has the columns of both, blank where one has none."""
+    closed = tables.build(summary(synthetic.run(scenarios=("hello",))))
+    given = tables.build(summary(synthetic.at_a_rate(synthetic.run(scenarios=("hello",)))))
+    rows = list(csv.DictReader(io.StringIO(table_formats.to_csv([*closed, *given], "throughput"))))
+    held = [(row["ranked by"], bool(row["requests/s"]), bool(row["p50 ms"])) for row in rows]
+    assert held == [("requests/s", True, False)] * 3 + [("p50", False, True)] * 3
+
+
+@pytest.mark.parametrize(
+    ("load", "words"),
+    [
+        (Load("closed", 10), "closed, 10 users"),
+        (Load("closed", 10, think_s=0.5), "closed, 10 users, 0.5 s think time (exponential)"),
+        (Load("rate", 10, 500.0, "constant"), "rate, 10 users, 500 requests/s (constant)"),
+    ],
+)
+def test_a_load_is_told_whole(load: Load, words: str) -> None:
+    """Whatever tells two loads apart is in their words."""
+    assert wording.load(load) == words

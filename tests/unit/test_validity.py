@@ -7,7 +7,7 @@ import synthetic
 from synthetic import PLACEMENT, USERS, WINDOW_NS, series, trial_record, watch
 
 from harness.ground.model import Cell, Finding, Load
-from harness.ground.observations import Mistake, TrialRecord
+from harness.ground.observations import Mistake, SendLag, TrialRecord
 from harness.judgement import validity
 from harness.judgement.rules import NOT_CHECKED, RULES
 
@@ -21,6 +21,23 @@ def with_load(**changes: object) -> TrialRecord:
     record = trial_record()
     assert record.load is not None
     return replace(record, load=replace(record.load, **changes))  # type: ignore[arg-type]
+
+
+def scheduled(requests: int = 4000, lag_share: float = 0.05, idle_late_ms: float = 0.2) -> TrialRecord:
+    """Return a good trial at 500 requests/s, 4000 in the window, but for these figures."""
+    record = with_load(
+        requests=requests,
+        response_sum_ns=8_000_000_000,
+        service_sum_ns=round(8_000_000_000 * (1 - lag_share)),
+        in_flight_ns=7_000_000_000,
+        users_served=900,
+    )
+    assert record.load is not None
+    lag = SendLag(
+        sum_ns=round(8_000_000_000 * lag_share), idle_sends=1, idle_p99_ns=round(idle_late_ms * 1e6)
+    )
+    cell = Cell("flask-gunicorn", "hello", Load("rate", USERS, rate_per_s=500.0))
+    return replace(record, cell=cell, load=replace(record.load, lag=lag))
 
 
 def slow(times_in_window: float, **changes: object) -> TrialRecord:
@@ -56,6 +73,9 @@ BROKEN: dict[str, tuple[str, TrialRecord, float | None]] = {
     "littles-law, time invented": ("invalid", with_load(thinking_ns=int(0.011 * USERS * WINDOW_NS)), 1.1),
     "littles-law, requests lost": ("invalid", with_load(response_sum_ns=int(0.965 * USERS * WINDOW_NS)), 3.5),
     "window-short": ("warning", slow(9.9), 9.9),
+    "rate-not-reached": ("invalid", scheduled(requests=3770), 94.25),
+    "send-lag": ("invalid", scheduled(lag_share=0.11), 11.0),
+    "send-lag, idle": ("warning", scheduled(idle_late_ms=1.0), 1.0),
     "generator-busy, CPU": ("invalid", replace(trial_record(), watch=(watch(), watch(cpu=0.80))), 80.0),
     "generator-busy, waiting": ("invalid", replace(trial_record(), watch=(watch(wait=0.05),)), 5.0),
     "generator-stall": ("invalid", replace(trial_record(), watch=(watch(stall_ms=101.0),)), 101.0),
@@ -87,6 +107,8 @@ KEPT: dict[str, TrialRecord] = {
     "littles-law": with_load(in_flight_ns=int(0.991 * USERS * WINDOW_NS)),
     "littles-law, requests": with_load(response_sum_ns=int(0.975 * USERS * WINDOW_NS)),
     "window-short": slow(10.1),
+    "rate-not-reached": scheduled(requests=3771),  # 99 % of 4000, less 3 times its root
+    "send-lag": scheduled(lag_share=0.1, idle_late_ms=0.99),
     "generator-busy": replace(trial_record(), watch=(watch(cpu=0.79, wait=0.049),)),
     "generator-stall": replace(trial_record(), watch=(watch(stall_ms=100.0),)),
     "connection-churn": with_load(connections_opened=1000),
@@ -104,6 +126,7 @@ UNCHECKED: dict[str, TrialRecord] = {
     "errors": with_load(requests=0, response_sum_ns=0),
     "window-short": with_load(requests=0, response_sum_ns=0),
     "littles-law": slow(5, in_flight_ns=0, response_sum_ns=USERS * WINDOW_NS),
+    "send-lag": replace(scheduled(), load=replace(scheduled().load, lag=None)),  # type: ignore[type-var]
     "generator-busy": replace(trial_record(), watch=()),
     "generator-busy, waiting": replace(trial_record(), watch=(watch(wait=None),)),
     "generator-stall": replace(trial_record(), watch=(watch(at_s=-4.0),)),
@@ -174,11 +197,16 @@ def test_overlap_is_a_note() -> None:
     assert (finding.code, finding.severity) == ("overlap", "note")
 
 
-def test_little_is_for_closed_loads() -> None:
-    """With scheduled arrivals the users' time says nothing."""
-    record = with_load(in_flight_ns=0, response_sum_ns=1000)
-    cell = Cell("flask-gunicorn", "hello", Load("rate", USERS, rate_per_s=100.0))
-    assert not found(replace(record, cell=cell), "littles-law", "invalid")
+def test_users_of_a_schedule_need_not_be_busy() -> None:
+    """With scheduled arrivals the users' time says nothing, nor do users with nothing due in the window."""
+    assert validity.trial_findings(scheduled(), APART, EVEN, 1e6) == ()
+
+
+def test_users_who_wait_have_no_schedule_to_keep() -> None:
+    """A closed load is held to no rate and has no lag."""
+    codes = {"rate-not-reached", "send-lag"}
+    findings = validity.trial_findings(with_load(requests=10_000), APART, EVEN, 1e6)
+    assert not codes & {finding.code for finding in findings}
 
 
 PAIRS: list[tuple[Callable[[], Finding | None], str | None]] = [

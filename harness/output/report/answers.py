@@ -6,12 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from harness.judgement.comparison import GIVEN
 from harness.judgement.rules import MIN_BLOCKS
 from harness.output import wording
-from harness.output.standings import Group, between, ranks_of
-from harness.records.summary import Comparison
+from harness.output.standings import Group, between, figure_of, ranks_of
+from harness.records.summary import CellSummary, Comparison
 
-RATE = "requests_per_s"
+_MEDIAN, _TAIL = "response_ms.p50", "response_ms.p99"
+_HAD = {GIVEN: "served", _MEDIAN: "had"}
+_WHAT = {GIVEN: "requests/s", _MEDIAN: "p50"}
+_THAT = {GIVEN: "those", _MEDIAN: "that"}
+"""How a sentence speaks of the metrics that rank."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,40 +35,42 @@ class Answer:
 
 
 def answer(group: Group) -> Answer:
-    """Return who is fastest on requests/s, by what factor, or why nobody is."""
+    """Return who is fastest on the metric that ranks, by what factor, or why nobody is."""
+    late = _late(group)
 
     def said(
         sentence: str, tone: Literal["verdict", "tie", "open"], fastest: str | None = None, lead: str = ""
     ) -> Answer:
-        return Answer(group.scenario, group.load, sentence, tone, fastest, lead)
+        return Answer(group.scenario, group.load, f"{sentence}{late}", tone, fastest, lead)
 
     ranked = group.ranked
     if not ranked:
         return said("No answer: no cell has a valid trial.", "open")
     top = ranked[0].variant.label
     if len(ranked) == 1:
-        figure = wording.figure_with_interval(ranked[0].requests_per_s)
         return said(
-            f"{_name(top)} served {figure} requests/s; there is no valid other to compare with.", "open"
+            f"{_name(top)} {_figure(group, ranked[0])}; there is no valid other to compare with.", "open"
         )
     second = ranked[1].variant.label
-    pair = between(group, second, top, RATE)
+    pair = between(group, second, top, group.metric)
     if pair is None:
         return said("No answer: the two fastest have no block in which both are valid.", "open")
-    ratio = f"{_factor(pair)} the requests/s of {_name(second)}"
+    ratio = f"{_factor(pair)} the {_WHAT[group.metric]} of {_name(second)}"
+    had = _HAD[group.metric]
     if pair.verdict is None:
         return said(
-            f"No verdict: fewer than {MIN_BLOCKS} blocks ({pair.blocks}). {_name(top)} served {ratio}, "
+            f"No verdict: fewer than {MIN_BLOCKS} blocks ({pair.blocks}). {_name(top)} {had} {ratio}, "
             "which so few blocks can't confirm.",
             "open",
         )
-    ranks = ranks_of(group, RATE)
+    ranks = ranks_of(group)
     if ranks[top] == (1, 1):
-        return said(f"{_name(top)} is fastest: {ratio}, the next.", "verdict", top, _lead(pair))
+        tail = _at_the_tail(group, second, top)
+        return said(f"{_name(top)} is fastest: {ratio}, the next{tail}.", "verdict", top, _lead(pair))
     tied = [cell.variant.label for cell in ranked if ranks[cell.variant.label][0] == 1]
     behind = [cell.variant.label for cell in ranked if cell.variant.label not in tied]
     sharers = _listed([_name(label) for label in tied])
-    sentence = f"A tie at the top between {sharers}: {_name(top)} served {ratio}, which is within the noise"
+    sentence = f"A tie at the top between {sharers}: {_name(top)} {had} {ratio}, which is within the noise"
     return said(f"{sentence}{_after(group, top, behind)}.", "tie")
 
 
@@ -100,7 +107,8 @@ def _factor(pair: Comparison) -> str:
 
 def _lead(pair: Comparison) -> str:
     """Return `2.08 times the next, 95 % interval 2.06 to 2.10`."""
-    return f"{_times(pair)} the next, {_interval(pair)}"
+    of = "the next" if pair.metric == GIVEN else f"the next one's {_WHAT[pair.metric]}"
+    return f"{_times(pair)} {of}, {_interval(pair)}"
 
 
 def _times(pair: Comparison) -> str:
@@ -116,8 +124,36 @@ def _interval(pair: Comparison) -> str:
 
 def _after(group: Group, top: str, behind: Sequence[str]) -> str:
     """Return how far the first one behind the tie is."""
-    pair = between(group, behind[0], top, RATE) if behind else None
-    return f"; {_name(top)} served {_factor(pair)} those of {_name(behind[0])}" if pair else ""
+    pair = between(group, behind[0], top, group.metric) if behind else None
+    if pair is None:
+        return ""
+    return f"; {_name(top)} {_HAD[group.metric]} {_factor(pair)} {_THAT[group.metric]} of {_name(behind[0])}"
+
+
+def _figure(group: Group, cell: CellSummary) -> str:
+    figure = wording.figure_with_interval(figure_of(cell, group.metric))
+    return f"had a p50 of {figure} ms" if group.metric == _MEDIAN else f"served {figure} requests/s"
+
+
+def _at_the_tail(group: Group, base: str, contender: str) -> str:
+    """Return how the p99 compare where the p50 ranks: the same answer is not sure there."""
+    pair = between(group, base, contender, _TAIL) if group.metric == _MEDIAN else None
+    if pair is None:
+        return ""
+    return f"; at p99 {_factor(pair)}{', which is within the noise' if pair.verdict == 'tie' else ''}"
+
+
+def _late(group: Group) -> str:
+    """Return who did not keep up with a given rate in any trial, for reasons of its own."""
+    late = [
+        _name(cell.variant.label)
+        for cell in group.cells
+        if cell.limiter != "generator"
+        and any(
+            found.code == "rate-not-reached" and len(found.trials) == cell.trials for found in cell.findings
+        )
+    ]
+    return f" {_listed(late)} did not keep up with the rate." if late else ""
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -12,7 +12,7 @@ from harness.ground.errors import EnvironmentUnfit
 from harness.judgement.judge import judge_trials
 from harness.output import plots, table_formats, tables, wording
 from harness.output.report import facts, trust
-from harness.output.report.answers import RATE, answer, headline
+from harness.output.report.answers import answer, headline
 from harness.output.standings import Group, groups, ranks_of
 from harness.records.disk import write
 from harness.records.store import StoredRun
@@ -89,6 +89,7 @@ def page(
         noise=trust.noise(summary, shown),
         floor=trust.widest_floor(summary),
         groups=shown,
+        metrics=wording.METRICS,
         standings=_standings(shown),
         tables=built,
         legend=table_formats.LEGEND,
@@ -104,7 +105,7 @@ def page(
 def _standings(shown: tuple[Group, ...]) -> list[tuple[str, list[tuple[str, str]]]]:
     """Return for each variant its rank and its limiter on every scenario."""
     labels = sorted({cell.variant.label for group in shown for cell in group.cells})
-    ranks = [ranks_of(group, RATE) for group in shown]
+    ranks = [ranks_of(group) for group in shown]
     rows = []
     for label in labels:
         fields: list[tuple[str, str]] = []

@@ -6,19 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from harness.ground.model import Severity
-from harness.judgement.comparison import METRICS, is_twin
+from harness.judgement.comparison import METRICS, is_twin, ranked_by
 from harness.judgement.rules import BY_CODE, NOT_CHECKED
 from harness.output import wording
 from harness.output.standings import Group
 from harness.records.summary import CellFinding, CellSummary, Summary
-
-WORDS = {
-    "requests_per_s": "requests/s",
-    "response_ms.p50": "p50",
-    "response_ms.p99": "p99",
-    "cpu.us_per_request": "CPU a request",
-    "memory_mib.mean": "mean memory",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +57,15 @@ def noise(summary: Summary, groups: Iterable[Group]) -> tuple[Noise, ...]:
             floors = [one.floor for one in group.compared if one.metric == metric]
             if floors:
                 twins = _twins(summary, group, metric)
-                rows.append(Noise(group.scenario, WORDS[metric], f"{100 * max(floors):.1f} %", twins))
+                rows.append(
+                    Noise(group.scenario, wording.METRICS[metric], f"{100 * max(floors):.1f} %", twins)
+                )
     return tuple(rows)
 
 
 def widest_floor(summary: Summary) -> str:
-    """Return the greatest floor of requests/s in %, a dash where nothing was compared."""
-    floors = [one.floor for one in summary.comparisons if one.metric == "requests_per_s"]
+    """Return the greatest floor of the metrics that rank in %, a dash where nothing was compared."""
+    floors = [one.floor for one in summary.comparisons if one.metric == ranked_by(one.load)]
     return f"{100 * max(floors):.1f} %" if floors else wording.NOT_MEASURED
 
 
