@@ -12,6 +12,7 @@ import os
 import socket
 import ssl
 import termios
+from array import array
 from errno import EINPROGRESS
 from typing import Any
 
@@ -24,7 +25,8 @@ from harness.loadgen.target import Target
 _socket: Any = gevent.monkey.get_original("socket", "socket")
 _CHUNK = 65536
 """Bytes of a read. A buffer of more is mapped and unmapped by the allocator each time (10 µs)."""
-_NO_BYTES = bytes(4)
+_waiting = array("i", [0])
+"""Where the kernel writes how many bytes wait to be read. `ioctl` copes with bytes, but at twice the cost."""
 
 
 class Unreachable(OSError):
@@ -91,10 +93,8 @@ class Connection:
     def receive(self) -> bytes:
         """Return the next bytes once there are some; b"" where the other side has ended."""
         while True:
-            if self.events & READABLE:
-                chunk = self._read()
-                if chunk is not None:
-                    return chunk
+            if self.events & READABLE and (chunk := self._read()) is not None:
+                return chunk
             self._pump.wait(self)
 
     def take(self) -> bytes | None:
@@ -131,15 +131,13 @@ class Connection:
         OSError where the connection broke. The kernel is asked, too: what came in this very moment has
         not passed through the pump yet, and would be taken for the next answer.
         """
-        if self.events & READABLE or self._pump.blind or self._holds_bytes():
+        fcntl.ioctl(self.descriptor, termios.FIONREAD, _waiting)
+        if _waiting[0] or self.events & READABLE or self._pump.blind:
             chunk = self.take()
             if chunk:
                 raise ProtocolError(f"{len(chunk)} bytes that nobody asked for")
             if chunk is not None:
                 raise ConnectionEnded("between two requests")
-
-    def _holds_bytes(self) -> bool:
-        return fcntl.ioctl(self.descriptor, termios.FIONREAD, _NO_BYTES) != _NO_BYTES
 
     def check_ending(self) -> None:
         """Raise ssl.SSLError where the connection's end was none that may complete an answer."""

@@ -2,10 +2,10 @@
 
 Sockets are non-blocking and gevent does not know them. One epoll holds them all, edge-triggered and
 registered once a connection; its own descriptor is the only one that gevent watches. When it is ready,
-a batch of events is taken and each waiting greenlet is switched to at once, from the hub: it reads,
-checks, records and sends its next request before it parks again. A turn ends after `_SLICE_NS`, however
-long the users' checks take; what is left of the batch waits for the hub's next round, so that timers,
-heartbeats and the stall probe are never late by much.
+a batch of events is taken and the first waiting greenlet is switched to: it reads, checks, records, sends
+its next request, parks, and so hands on to the next of the batch; the last one hands back to the hub. A
+turn ends after `_SLICE_NS`, however long the users' checks take; what is left of the batch waits for the
+hub's next round, so that timers, heartbeats and the stall probe are never late by much.
 
 Where there is no epoll (macOS), gevent's own watchers take its place: slower, the same otherwise.
 """
@@ -101,13 +101,15 @@ class Pump:
     def wait(self, waiter: Waiter) -> None:
         """Park the current greenlet until there is news, perhaps of no use; the caller looks and loops.
 
+        Whoever is next in the batch runs at once: a way by the hub would cost a second switch.
+
         Raises TimeoutError at the waiter's deadline, and whatever the greenlet is killed with.
         """
         waiter.parked = getcurrent()
         if self._arm is not None:
             self._arm(waiter)
         try:
-            greenlet.switch(self._hub)
+            greenlet.switch(self._next())
         finally:
             waiter.parked = None
         if waiter.events & _EXPIRED:
@@ -159,23 +161,25 @@ class Pump:
         self._source.close()
 
     def _run(self) -> None:
-        queue, now_ns = self._queue, self._now_ns
         this_round = self._loop.now()  # the loop's clock stands still for a round: one slice a round
         if this_round != self._round:
-            self._round, self._slice_end_ns = this_round, now_ns() + _SLICE_NS
-        end_ns = self._slice_end_ns
+            self._round, self._slice_end_ns = this_round, self._now_ns() + _SLICE_NS
         try:
-            while queue:
-                waiter, happened = queue.popleft()
-                waiter.events |= happened
-                parked = waiter.parked
-                if parked is not None:
-                    parked.switch()
-                    if now_ns() >= end_ns:
-                        break
+            while (chosen := self._next()) is not self._hub:
+                chosen.switch()
         finally:
-            if queue and not self._again.active:
+            if self._queue and not self._again.active:
                 self._again.start(self._run)
+
+    def _next(self) -> Any:
+        """Deliver events up to one that wakes someone; return whom, or the hub as batch or slice is over."""
+        queue = self._queue
+        while queue and self._now_ns() < self._slice_end_ns:
+            waiter, happened = queue.popleft()
+            waiter.events |= happened
+            if waiter.parked is not None:
+                return waiter.parked
+        return self._hub
 
     def _sweep(self) -> None:
         """Wake whoever has waited past its deadline; coarse, so that a request costs no timer."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import resource
 import subprocess
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import gevent
 import pytest
+from gevent import GreenletExit
 from gevent.hub import get_hub
 from scripted import HELLO, Peer, Responder, replies, serving
 from talking import Sources, talking
@@ -139,6 +141,35 @@ def test_a_descriptor_that_is_used_again_wakes_its_new_owner_only_for_its_own_ev
     gevent.joinall(users)
     pump.close()
     for descriptor in (reading, writing, other_reading, other_writing):
+        os.close(descriptor)
+
+
+def test_nobody_of_a_batch_waits_for_one_who_ends() -> None:
+    """Whether the one before parks again, ends, or fails, the next of the batch runs."""
+    pump = Pump(time.monotonic_ns)
+    pipes = [os.pipe() for _ in range(4)]
+    waiters = [Idle(reading) for reading, _ in pipes]
+    woken: list[int] = []
+
+    def wait(number: int) -> None:
+        pump.wait(waiters[number])
+        woken.append(number)
+        if number == 0:
+            pump.wait(waiters[number])
+        if number == 2:
+            raise GreenletExit
+
+    for waiter in waiters:
+        pump.add(waiter)
+    users = [gevent.spawn(wait, number) for number in range(4)]
+    gevent.sleep(0)
+    get_hub().loop.run_callback(pump.turn, [(reading, IN) for reading, _ in pipes])
+    gevent.joinall(users[1:], timeout=5)
+    assert woken == [0, 1, 2, 3]
+    assert (pump.waiting, pump.busy) == (1, False)
+    users[0].kill()
+    pump.close()
+    for descriptor in itertools.chain(*pipes):
         os.close(descriptor)
 
 
