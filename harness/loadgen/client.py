@@ -11,7 +11,7 @@ import ssl
 import time
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import TypedDict, Unpack
+from typing import TypedDict, Unpack, cast
 
 import gevent
 
@@ -45,18 +45,23 @@ _AFTER_FAILURE_S = 0.1
 """A pause after a connection that did not come about, so that a dead SUT is not hammered."""
 
 
-class Options(TypedDict, total=False):
-    """What a request may be given."""
+class Content(TypedDict, total=False):
+    """What a request may carry."""
 
     json: object
     """Sent as JSON with its content type; None means no body."""
-    data: bytes | str
-    headers: Mapping[str, str]
-    name: str
+    data: bytes | str | None
+    headers: Mapping[str, str] | None
+
+
+class Options(Content, total=False):
+    """What a request may be given."""
+
+    name: str | None
     """What the request is counted as; by default the method and the path."""
     expect: Expected
     """By default the status 200."""
-    timeout: float
+    timeout: float | None
     """In seconds, connecting included; by default the user's."""
 
 
@@ -91,62 +96,63 @@ class Client:
 
     def get(self, path: str, **options: Unpack[Options]) -> Response | None:
         """GET; see `request`."""
-        return self.request("GET", path, **options)
+        return self._ask("GET", path, options)
 
     def head(self, path: str, **options: Unpack[Options]) -> Response | None:
         """HEAD; see `request`."""
-        return self.request("HEAD", path, **options)
+        return self._ask("HEAD", path, options)
 
     def post(self, path: str, **options: Unpack[Options]) -> Response | None:
         """POST; see `request`."""
-        return self.request("POST", path, **options)
+        return self._ask("POST", path, options)
 
     def put(self, path: str, **options: Unpack[Options]) -> Response | None:
         """PUT; see `request`."""
-        return self.request("PUT", path, **options)
+        return self._ask("PUT", path, options)
 
     def patch(self, path: str, **options: Unpack[Options]) -> Response | None:
         """PATCH; see `request`."""
-        return self.request("PATCH", path, **options)
+        return self._ask("PATCH", path, options)
 
     def delete(self, path: str, **options: Unpack[Options]) -> Response | None:
         """DELETE; see `request`."""
-        return self.request("DELETE", path, **options)
+        return self._ask("DELETE", path, options)
 
-    def request(
-        self,
-        method: str,
-        path: str,
-        *,
-        json: object = None,
-        data: bytes | str | None = None,
-        headers: Mapping[str, str] | None = None,
-        name: str | None = None,
-        expect: Expected = OK,
-        timeout: float | None = None,
-    ) -> Response | None:
+    def request(self, method: str, path: str, **options: Unpack[Options]) -> Response | None:
         """Send one request, check and count its answer under `name` (else `METHOD path`), return it.
 
         None where no whole answer came; that is counted too, so a scenario may ignore it. The time
         counts from just before the first byte is sent (a reconnect included) to the last byte's arrival.
         Raises TypeError and ValueError for arguments that make no request; then nothing was sent.
         """
+        return self._ask(method, path, options)
+
+    def _ask(self, method: str, path: str, options: Options) -> Response | None:
+        """`request`, with the options in one dict: to hand them on one by one costs as much as a send."""
+        name = options.pop("name", None)
+        expect = options.pop("expect", OK)
+        timeout = options.pop("timeout", None)
         target = self._target
-        full = target.prefix + path if target.prefix and isinstance(path, str) else path
-        if json is None and data is None and headers is None and type(path) is str:
-            payload = plain_request(method, target.host, full)
+        if not options and type(path) is str:
+            payload, label = plain_request(method, target.host, target.prefix, path)
+            closes = False
         else:
-            payload = build_request(method, target.host, full, headers, data, json)
+            full = target.prefix + path if isinstance(path, str) else path
+            payload = build_request(method, target.host, full, **cast(Content, options))
+            label = f"{method} {path}"
+            closes = asks_to_close(options.get("headers"))
         due = expect if type(expect) is Expect else expectation(expect)
         timeout_ns = self._timeout_ns if timeout is None else _nanoseconds(timeout)
-        sent_ns, intended_ns = self._begin()
+        sent_ns = intended_ns = self.sent_ns = _now_ns()
+        if self.intended_ns is not None:
+            intended_ns = self._intended(sent_ns)
         response: Response | None = None
         try:
             response = self._exchange(payload, method, sent_ns + timeout_ns)
             ended_ns = _now_ns()
             if ended_ns - sent_ns > timeout_ns:
                 raise TimeoutError
-            if not response.keep_alive or asks_to_close(headers):
+            if closes or not response.keep_alive:
                 self.close()
             complaint = due.complaint(response)
         except (OSError, ConnectionEnded, ProtocolError) as error:
@@ -159,7 +165,7 @@ class Client:
             self.close()
             raise
         self.sent_ns = None
-        label = name or f"{method} {path}"
+        label = name or label
         if complaint is None:
             self._recorder.answered(self._user, label, intended_ns, sent_ns, ended_ns, None)
             if self.on_answer is not None and response is not None:
@@ -183,15 +189,13 @@ class Client:
             self._recorder.gave_up(self.sent_ns, now_ns)
             self.sent_ns = None
 
-    def _begin(self) -> tuple[int, int]:
-        """Return the moments at which the request is sent and at which that was intended."""
-        sent_ns = self.sent_ns = _now_ns()
+    def _intended(self, sent_ns: int) -> int:
+        """Return, once, the moment at which the request that is sent now was meant to be sent."""
+        assert self.intended_ns is not None
         intended_ns, self.intended_ns = self.intended_ns, None
-        if intended_ns is None:
-            return sent_ns, sent_ns
         if self.was_idle:
             self._recorder.sent_when_idle(intended_ns, sent_ns)
-        return sent_ns, intended_ns
+        return intended_ns
 
     def _exchange(self, payload: bytes, method: str, deadline_ns: int) -> Response:
         connection = self._connection

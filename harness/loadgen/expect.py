@@ -55,14 +55,14 @@ class Expect:
             return "body", f"{response.body[:200]!r} where {self._body[:200]!r} was due"
         if self._check is None or (response.status, response.body) in self._passed:
             return None
-        response.head_was_read = False
+        head_reads = response.head_reads
         try:
             found = self._check(response)
         except Exception as error:  # a check may fail in any way: the answer is what it did not expect
             return "body", with_place(error)
         if found is not None and found is not True:
             return "body", "the check says no" if found is False else str(found)
-        if self._remember and not response.head_was_read:
+        if self._remember and response.head_reads == head_reads:
             self._keep(response)
         return None
 

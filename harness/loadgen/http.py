@@ -1,10 +1,10 @@
 """HTTP/1.1 responses: the head, how long the body is, and reading both out of pieces (RFC 9112).
 
-Nearly every response of a benchmark arrives in one piece and has a head that came before, byte for
-byte: `read_whole` takes that way with one look-up. `Reading` takes all others. Both are strict where
-RFC 9112 lets a client choose, since two readings of one message are how responses get mixed up: line
-folding, bare line feeds, whitespace before a colon, unequal lengths, and a transfer coding beside a
-length are refused.
+Nearly every response of a benchmark arrives in one piece, and all of it or at least its head came before,
+byte for byte: `read_whole` takes that way with a look-up or two. `Reading` takes all others. Both are
+strict where RFC 9112 lets a client choose, since two readings of one message are how responses get mixed
+up: line folding, bare line feeds, whitespace before a colon, unequal lengths, and a transfer coding beside
+a length are refused.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import json as json_codec
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from harness.loadgen.chunked import BARE_LF, FIELD_LINE, MAX_BODY, Chunks, ProtocolError
@@ -21,7 +22,7 @@ __all__ = ["ConnectionEnded", "ProtocolError", "Reading", "Response", "read_whol
 
 MAX_HEAD = 65536
 """Bytes of a response's head above which it is refused."""
-_REMEMBERED_HEADS = 1024
+_REMEMBERED = 1024
 _REMEMBERED_BYTES = 2048
 
 _CHUNKED, _UNTIL_CLOSE = -1, -2
@@ -38,34 +39,34 @@ class ConnectionEnded(Exception):
 
 @dataclass(slots=True)
 class Response:
-    """A complete response."""
+    """A complete response. Those that came alike, byte for byte, may be one object: change nothing in it."""
 
     status: int
     _head: bytes = field(repr=False)
     body: bytes
     keep_alive: bool
     """Whether the connection may carry another request."""
-    head_was_read: bool = field(default=False, repr=False)
-    """Whether anyone has asked for the head: a check that did depends on more than the body."""
-    _headers: dict[str, str] | None = field(default=None, repr=False)
+    head_reads: int = field(default=0, repr=False)
+    """How often the head was asked for: a check that did depends on more than the body."""
+    _headers: Mapping[str, str] | None = field(default=None, repr=False)
 
     @property
     def head(self) -> bytes:
         """The status line and the header lines, without the blank line."""
-        self.head_was_read = True
+        self.head_reads += 1
         return self._head
 
     @property
     def headers(self) -> Mapping[str, str]:
         """The headers by lower-case name; the values of repeated ones are joined by a comma."""
-        self.head_was_read = True
+        self.head_reads += 1
         if self._headers is None:
             found: dict[str, str] = {}
             for line in self._head.decode("latin-1").split("\r\n")[1:]:
                 name, _, value = line.partition(":")
                 name, value = name.lower(), value.strip(" \t")
                 found[name] = f"{found[name]}, {value}" if name in found else value
-            self._headers = found
+            self._headers = MappingProxyType(found)
         return self._headers
 
     @property
@@ -97,7 +98,7 @@ def understand(head: bytes) -> Head:
     if known is None:
         known = _understand(head)
         if len(head) <= _REMEMBERED_BYTES:
-            if len(_heads) >= _REMEMBERED_HEADS:
+            if len(_heads) >= _REMEMBERED:
                 _heads.clear()
             _heads[head] = known
     return known
@@ -147,19 +148,33 @@ def _first_fault(head: bytes) -> bytes:
     return next((line for line in others if re.fullmatch(FIELD_LINE, line) is None), head)[:60]
 
 
+_wholes: dict[bytes, Response] = {}
+"""Small responses that came in one piece, none of them to HEAD. Nothing in them is changed any more."""
+
+
 def read_whole(data: bytes, method: str) -> Response | None:
     """Return the response that `data` is, where it is exactly one whose length its head tells.
 
     None where `Reading` has to look closer. Raises ProtocolError for a head that is none.
     """
+    if method == "HEAD":
+        return None
+    small = len(data) <= _REMEMBERED_BYTES
+    if small and (known := _wholes.get(data)) is not None:
+        return known
     end = data.find(b"\r\n\r\n")
     if end < 0:
         return None
     head = data[:end]
     status, keep_alive, length = _heads.get(head) or understand(head)
-    if len(data) - end - 4 != length or status < 200 or method == "HEAD" or end > MAX_HEAD:
+    if len(data) - end - 4 != length or status < 200 or end > MAX_HEAD:
         return None
-    return Response(status, head, data[end + 4 :], keep_alive)
+    response = Response(status, head, data[end + 4 :], keep_alive)
+    if small:
+        if len(_wholes) >= _REMEMBERED:
+            _wholes.clear()
+        _wholes[data] = response
+    return response
 
 
 class Reading:

@@ -49,9 +49,12 @@ def build_request(
 
 
 @lru_cache(_REMEMBERED)
-def plain_request(method: str, host: str, path: str) -> bytes:
-    """Return a request without body and headers of its own; remembered, since most are sent often."""
-    return build_request(method, host, path)
+def plain_request(method: str, host: str, prefix: str, path: str) -> tuple[bytes, str]:
+    """Return a request without body and headers of its own, and what it is counted as.
+
+    Remembered, since most are sent often.
+    """
+    return build_request(method, host, prefix + path), f"{method} {path}"
 
 
 @lru_cache(_REMEMBERED)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import pytest
 
@@ -85,6 +85,21 @@ def test_a_check_of_headers_sees_every_answer() -> None:
         expect = Expect(check=read)
         assert kind(expect, answer(b"same", head=b"HTTP/1.1 200 OK\r\nX: 1")) is None
         assert kind(expect, answer(b"same", head=b"HTTP/1.1 200 OK\r\nX: 2")) == "body"
+
+
+def test_a_check_of_headers_sees_an_answer_that_others_looked_at() -> None:
+    """Equal answers may be one object: each check that looks at its head sees it every time."""
+    one, other = Expect(check=lambda r: "x" not in r.headers), Expect(check=lambda r: r.body == b"same")
+    response = answer(b"same")
+    seen: list[Mapping[str, str]] = []
+
+    def look(response: Response) -> None:
+        seen.append(response.headers)
+
+    watched = Expect(check=look)
+    for expect in (one, watched, other, watched, one, watched):
+        assert kind(expect, response) is None
+    assert len(seen) == 3
 
 
 def test_remembering_can_be_switched_off() -> None:

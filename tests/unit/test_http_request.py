@@ -29,10 +29,10 @@ def received(data: bytes) -> tuple[str, str, dict[str, str], bytes]:
 
 def test_a_plain_request_is_what_a_server_expects() -> None:
     """A GET has a Host and no length; what is remembered is the same as what is built."""
-    method, target, headers, body = received(plain_request("GET", "h:80", "/a?b=c%20d"))
+    method, target, headers, body = received(plain_request("GET", "h:80", "", "/a?b=c%20d")[0])
     assert (method, target, body) == ("GET", "/a?b=c%20d", b"")
     assert headers == {"host": "h:80", "user-agent": "webdyno", "accept": "*/*"}
-    assert plain_request("GET", "h:80", "/a") == build_request("GET", "h:80", "/a")
+    assert plain_request("GET", "h:80", "/p", "/a") == (build_request("GET", "h:80", "/p/a"), "GET /a")
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])

@@ -228,6 +228,18 @@ def test_a_body_in_answer_to_head_is_refused() -> None:
         Reading("HEAD").feed(data)
 
 
+def test_what_is_remembered_of_an_answer_is_no_answer_to_head() -> None:
+    """An answer that came before is one object again, but not where the method makes it another answer."""
+    data = OK + b"Content-Length: 0\r\n\r\n"
+    first = read_whole(data, "GET")
+    assert first is not None
+    assert read_whole(bytes(bytearray(data)), "POST") is first
+    assert read_whole(data, "HEAD") is None
+    bare = OK + b"Content-Length: 7\r\n\r\n"
+    assert Reading("HEAD").feed(bare) is not None
+    assert read_whole(bare, "GET") is None
+
+
 @pytest.mark.parametrize(("data", "method"), [(data, method) for data, method, *_ in GOOD])
 def test_an_early_end_is_no_answer(data: bytes, method: str) -> None:
     """A response that is cut off anywhere is told from a whole one, unless the end is what completes it."""
