@@ -71,12 +71,16 @@ class Ensemble:
         self.assignment = assignment
         self.recorder.scheduled = assignment.load.rate_per_s is not None
 
+    def enter(self, member: Member) -> None:
+        """Take a user in, before it does anything; without an assignment all that it does is counted."""
+        if self.assignment is not None:
+            self._members.append(member)
+        elif self.recorder.window_start_ns == NEVER_NS:
+            self.recorder.open_window(time.monotonic_ns(), NEVER_NS)
+
     def arrive(self, member: Member) -> None:
         """Greet the SUT, then wait until everyone, in every process, has been answered."""
-        self._members.append(member)
         if self.assignment is None:
-            if self.recorder.window_start_ns == NEVER_NS:
-                self.recorder.open_window(time.monotonic_ns(), NEVER_NS)
             return
         while member.client.get(GREETING) is None:
             gevent.sleep(0.1)

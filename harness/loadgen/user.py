@@ -78,6 +78,7 @@ class BenchUser(User):
     def run(self) -> None:
         """Arrive at the barrier, then perform tasks until the window's end or Locust's stop."""
         self._state = LOCUST_STATE_RUNNING
+        self.ensemble.enter(self)
         try:
             try:
                 self.on_start()

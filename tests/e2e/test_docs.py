@@ -48,6 +48,8 @@ NOT_RUN = {
     "webdyno run --variant flask-gunicorn --variant django-gunicorn --scenario history --blocks 10 "
     "--cpus 0.5": "takes minutes; its flags are checked, and a shorter run is run",
     "webdyno run --suite smoke --scenario hello --variant my-flask": "is the run above with another variant",
+    "pip install path/to/webdyno": "is what made the environment of this test",
+    "locust -f locustfile.py -H http://127.0.0.1:8000": "test_locust.py runs it on a server of its own",
     "webdyno calibrate": "takes half a minute; each run calibrates",
 }
 """Documented commands that no test runs, with the reason."""

@@ -43,12 +43,20 @@ def note(what):
 """
 
 
+BODY = b'{"price":5}'
+
+
 class Counting(BaseHTTPRequestHandler):
-    """Counts what arrives; `/wait/N` is answered after N ms, `/status/N` with that status."""
+    """Counts what arrives; answers `/wait/N` after N ms, `/status/N` with that status, a POST with 201."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     server: CountingServer
+
+    def do_POST(self) -> None:
+        """Read the body, then answer."""
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.do_GET()
 
     def do_GET(self) -> None:
         """Answer."""
@@ -58,10 +66,11 @@ class Counting(BaseHTTPRequestHandler):
             self.server.order.append((self.client_address[1], self.path))
         if kind == "wait":
             time.sleep(int(number) / 1000)
-        self.send_response(int(number) if kind == "status" else 200)
-        self.send_header("Content-Length", "5")
+        due = 201 if self.command == "POST" else 200
+        self.send_response(int(number) if kind == "status" else due)
+        self.send_header("Content-Length", str(len(BODY)))
         self.end_headers()
-        self.wfile.write(b"hello")
+        self.wfile.write(BODY)
 
     def handle(self) -> None:
         """Serve one connection; clients may go as they like."""
@@ -106,7 +115,7 @@ class Case:
         """Start it."""
         self.folder = folder
         folder.mkdir()
-        (folder / "mine.py").write_text(HEAD + self.locustfile)
+        (folder / "mine.py").write_text(self.locustfile)
         known = {name: value for name, value in os.environ.items() if not name.startswith("WEBDYNO_")}
         argv = (sys.executable, "-m", "locust", "-f", "mine.py", "-H", self.server.url)
         with open(folder / "output", "w") as output, open(folder / "log", "w") as log:
@@ -146,7 +155,9 @@ class Case:
             return {row["Name"]: row for row in csv.DictReader(file)}
 
 
-COUNTED = """
+COUNTED = (
+    HEAD
+    + """
 class Often(BenchUser):
     weight = 3
     wait_time = between(0.01, 0.03)
@@ -190,7 +201,10 @@ def tell(**_):
         whole = Histogram.merge([_dense(counts) for counts in named.response.values()])
         note(["recorded", name, whole.total, whole.percentile_ms(50), sum(named.errors.values())])
 """
-STEPS = """
+)
+STEPS = (
+    HEAD
+    + """
 class Slow(BenchUser):
     @task
     def slow(self):
@@ -207,7 +221,10 @@ class Steps(LoadTestShape):
                 return users, 20
         return None
 """
-NESTED = """
+)
+NESTED = (
+    HEAD
+    + """
 class Walk(SequentialTaskSet):
     @task
     def one(self):
@@ -226,7 +243,10 @@ class Walker(BenchUser):
     wait_time = constant(0.02)
     tasks = [Walk]
 """
-TAGGED = """
+)
+TAGGED = (
+    HEAD
+    + """
 class Tagged(BenchUser):
     wait_time = constant(0.02)
     @tag("wanted")
@@ -245,14 +265,20 @@ class Leaves(BenchUser):
         self.client.get("/once")
         raise StopUser
 """
-PLAIN = """
+)
+PLAIN = (
+    HEAD
+    + """
 class Plain(BenchUser):
     wait_time = constant(0.02)
     @task
     def plain(self):
         self.client.get("/plain")
 """
-MISTAKEN = """
+)
+MISTAKEN = (
+    HEAD
+    + """
 def picky(response):
     return response.json()["nope"]
 
@@ -287,6 +313,14 @@ class Good(BenchUser):
     def good(self):
         self.client.get("/good")
 """
+)
+
+
+DOCUMENTED = re.search(
+    r"^## In a locustfile of yours$.*?^```python\n(.*?)^```$",
+    (ROOT / "docs/client.md").read_text(encoding="utf-8"),
+    re.MULTILINE | re.DOTALL,
+)
 
 
 @pytest.fixture(scope="module")
@@ -303,6 +337,8 @@ def cases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, Cas
         "interrupted": Case(PLAIN, f"{headless} -u 3 -r 3"),
         "web": Case(PLAIN, f"--web-host 127.0.0.1 --web-port {free_port()}"),
     }
+    assert DOCUMENTED is not None
+    every["documented"] = Case(DOCUMENTED[1], f"{headless} --json -u 4 -r 4 -t 2 --stop-timeout 2")
     folder = tmp_path_factory.mktemp("locust")
     try:
         for name, case in every.items():
@@ -377,7 +413,7 @@ def test_every_table_has_the_servers_counts(cases: Mapping[str, Case]) -> None:
         failures = count if name == "fails" else 0
         assert int(table[name]["Request Count"]) == told[name]["num_requests"] == count
         assert int(table[name]["Failure Count"]) == told[name]["num_failures"] == failures
-        assert heard[name] == [count, failures, 0 if failures else 5 * count]
+        assert heard[name] == [count, failures, 0 if failures else len(BODY) * count]
         assert recorded[name][0] == count
         assert recorded[name][2] == failures
         if count > 50:  # of few, two definitions of a median may be far apart
@@ -445,7 +481,7 @@ def test_mistakes_are_counted_and_shown_once(cases: Mapping[str, Case]) -> None:
     case = cases["mistaken"]
     assert case.end() == 7, case.log()
     assert case.server.arrived["/good"] > 50
-    log, source = case.log(), (HEAD + MISTAKEN).splitlines()
+    log, source = case.log(), MISTAKEN.splitlines()
     for words, code, function in (
         ("TypeError: method and path are str, not int: 5", "self.client.get(5)", "path"),
         ("TypeError: Object of type set is not JSON serializable", "json={1, 2}", "body"),
@@ -461,6 +497,17 @@ def test_mistakes_are_counted_and_shown_once(cases: Mapping[str, Case]) -> None:
     assert not (case.folder / "notes").exists()
     line = 1 + source.index('    return response.json()["nope"]')
     (failed,) = [row for name, row in case.rows("failures").items() if name == "GET /checked"]
-    assert "JSONDecodeError" in failed["Error"]
+    assert "KeyError: 'nope'" in failed["Error"].replace("\\", "")
     assert f"(mistaken/mine.py:{line} in picky)" in failed["Error"]
     assert "price" in (case.folder / "out_exceptions.csv").read_text()
+
+
+def test_the_documented_locustfile_runs(cases: Mapping[str, Case]) -> None:
+    """The example of docs/client.md runs as it is written, without a failure; the counts are the server's."""
+    case = cases["documented"]
+    assert case.end() == 0, case.log()
+    told, arrived = case.told(), case.server.arrived
+    assert set(told) == {"arrive", "look", "POST /orders"}
+    assert told["arrive"]["num_requests"] == arrived["/"] == 4
+    assert told["POST /orders"]["num_requests"] == arrived["/orders"]
+    assert told["look"]["num_requests"] == arrived.total() - arrived["/"] - arrived["/orders"]

@@ -6,7 +6,6 @@ import pytest
 from parties import as_root
 from running import Home
 
-
 pytestmark = [as_root, pytest.mark.slow]
 SCENARIO = '''"""Greets, and errs now and then."""
 
