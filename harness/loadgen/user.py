@@ -71,6 +71,7 @@ class BenchUser(User):
         """Randomness of this user's own, equal in every trial of a block."""
         self._paused_ns: int | None = None
         self._only_task = self.tasks[0] if len(set(self.tasks)) == 1 else None
+        self._has_task_sets = any(isinstance(task, type) for task in self.tasks)
         host = environment.host or self.host
         self.client = Client(host, self.ensemble.pump, recorder, self.number, self.timeout_s, self.ca_file)
         self.client.on_answer = teller(environment)
@@ -82,8 +83,9 @@ class BenchUser(User):
         try:
             try:
                 self.on_start()
+                load = self._load()
                 self.ensemble.arrive(self)
-                self._work()
+                self._work(load)
             except (GreenletExit, StopUser, StopTest):
                 pass
             self.on_stop()
@@ -98,11 +100,15 @@ class BenchUser(User):
         self._state = LOCUST_STATE_STOPPING
         self._count_pause()
 
-    def _work(self) -> None:
+    def _load(self) -> Load | None:
+        """Return the load that is assigned; raises NotImplementedError for one that can't be made."""
         load = None if self.ensemble.assignment is None else self.ensemble.assignment.load
-        if any(isinstance(task, type) for task in self.tasks):
-            if load is not None and load.rate_per_s is not None:
-                raise NotImplementedError("a scenario with task sets can't follow a rate: use plain tasks")
+        if load is not None and load.rate_per_s is not None and self._has_task_sets:
+            raise NotImplementedError("a scenario with task sets can't follow a rate: use plain tasks")
+        return load
+
+    def _work(self, load: Load | None) -> None:
+        if self._has_task_sets:
             self._taskset_instance = DefaultTaskSet(self)
             self._taskset_instance.run()
         elif load is not None and load.rate_per_s is not None:
