@@ -158,7 +158,9 @@ def trial_record(cell: Cell | None = None, number: int = 1, block: int = 1) -> T
         sut_exit=None,
         oom_kills=0,
         caps_enforced=True,
-        host=HostUsage(WINDOW_NS, foreign_ns=80_000_000, foreign_most="cron", steal_ns=20_000_000),
+        host=HostUsage(
+            WINDOW_NS, foreign_ns=80_000_000, foreign_most="cron", listen_overflows=0, steal_ns=20_000_000
+        ),
         sut_lost=0,
     )
 

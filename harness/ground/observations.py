@@ -48,6 +48,10 @@ class Counters:
     """The kernel's own high-water mark since the group began, page cache included."""
     oom_kills: int | None = None
     processes: int | None = None
+    cpu_pressure_ns: int | None = None
+    """Time in which some task of the group waited for a CPU (PSI, cgroup v2)."""
+    memory_pressure_ns: int | None = None
+    """Time in which some task of the group waited for memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,8 @@ class ProcessEdges:
 
     pss_bytes: int | None
     descriptors: int | None
+    wait_ns: int | None = None
+    """Time that its threads have waited in a run queue (schedstat)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +183,8 @@ class HostUsage:
     """CPU time of processes outside of the SUT that may run on its CPUs, kernel threads left out."""
     foreign_most: str | None
     """The name of the process that used most of it."""
+    listen_overflows: int | None
+    """Connections that found a listening server's queue full, of all servers of this network namespace."""
     steal_ns: int | None
     """What the hypervisor took from the CPU of the SUT or the generator from which it took most."""
 

@@ -9,12 +9,12 @@ import os
 import time
 from collections.abc import Sequence
 from itertools import pairwise
-from pathlib import Path
 
 import gevent
 from gevent.hub import get_hub
 
 from harness.ground.observations import WatchWindow
+from harness.ground.schedstat import run_queue_wait_ns
 
 _PROBE_S = 0.05
 _WINDOW_S = 5.0
@@ -27,24 +27,9 @@ def split_window(start_ns: int, end_ns: int) -> tuple[tuple[int, int], ...]:
     return tuple(pairwise(edges))
 
 
-def run_queue_wait_ns(pid: int, proc: Path = Path("/proc")) -> int | None:
-    """Return the time that a process's threads have waited for a CPU (schedstat's second field).
-
-    None where the kernel keeps no such statistics.
-    """
-    try:
-        return sum(_wait_ns(thread / "schedstat") for thread in (proc / str(pid) / "task").iterdir())
-    except (OSError, IndexError, ValueError):
-        return None
-
-
 def nearest_rank(ordered: Sequence[int], percent: int) -> int:
     """Return the least of the values that at least so many per cent do not exceed."""
     return ordered[max(0, -(-len(ordered) * percent // 100) - 1)]
-
-
-def _wait_ns(schedstat: Path) -> int:
-    return int(schedstat.read_text().split()[1])
 
 
 class Watch:

@@ -30,6 +30,8 @@ class HostLook:
     """CPU time of each process, kernel threads left out, by pid and start time."""
     steal_ns: Mapping[int, int]
     """By CPU: time in which the hypervisor ran something else."""
+    listen_overflows: int | None
+    """Since this network namespace began."""
 
 
 def look(at_ns: int, root: Path = Path("/")) -> HostLook | None:
@@ -45,7 +47,8 @@ def look(at_ns: int, root: Path = Path("/")) -> HostLook | None:
         if fields is not None and not int(fields[_FLAGS]) & _KERNEL_THREAD:
             ticks = int(fields[_USER]) + int(fields[_SYSTEM])
             used[int(folder.name), int(fields[_STARTED])] = ticks * _TICK_NS
-    return HostLook(at_ns, used, dict(_steal(line) for line in lines if _is_cpu(line)))
+    steal = dict(_steal(line) for line in lines if _is_cpu(line))
+    return HostLook(at_ns, used, steal, _listen_overflows(root / "proc/net/netstat"))
 
 
 def usage_between(
@@ -80,6 +83,9 @@ def usage_between(
         elapsed_ns=end.at_ns - start.at_ns,
         foreign_ns=sum(foreign.values()),
         foreign_most=None if greatest is None else _name(greatest, root),
+        listen_overflows=None
+        if start.listen_overflows is None or end.listen_overflows is None
+        else end.listen_overflows - start.listen_overflows,
         steal_ns=max(stolen, default=None),
     )
 
@@ -98,6 +104,18 @@ def _is_cpu(line: str) -> bool:
 def _steal(line: str) -> tuple[int, int]:
     fields = line.split()
     return int(fields[0][3:]), int(fields[_STEAL]) * _TICK_NS if len(fields) > _STEAL else 0
+
+
+def _listen_overflows(path: Path) -> int | None:
+    """Return the counter of /proc/net/netstat, whose lines come in pairs: names, then values."""
+    try:
+        lines = [line.split() for line in path.read_text().splitlines()]
+    except OSError:
+        return None
+    for names, values in zip(lines[::2], lines[1::2], strict=False):
+        if "ListenOverflows" in names:
+            return int(values[names.index("ListenOverflows")])
+    return None
 
 
 def _may_use(pid: int, cpus: Collection[int]) -> bool:

@@ -15,6 +15,7 @@ import psutil
 from harness.ground.clock import Clock
 from harness.ground.model import Placement
 from harness.ground.observations import Counters, HostUsage, ProcessEdges, SamplerRecord, Usage
+from harness.ground.schedstat import run_queue_wait_ns
 from harness.machine import host
 from harness.machine.backends.backend import Look, Party
 
@@ -154,23 +155,29 @@ class Sampler:
             return None
         pss: int | None = 0
         descriptors: int | None = 0
+        wait_ns: int | None = 0
         for pid in look.pids:
             try:
                 process = self._process(pid)
-                more = getattr(process.memory_full_info(), "pss", None)
-                pss = None if pss is None or more is None else pss + more
-                descriptors = None if descriptors is None else descriptors + process.num_fds()
+                pss = _sum(pss, getattr(process.memory_full_info(), "pss", None))
+                descriptors = _sum(descriptors, process.num_fds())
+                wait_ns = _sum(wait_ns, run_queue_wait_ns(pid))
             except psutil.NoSuchProcess:
                 continue
             except psutil.Error:
                 pss = descriptors = None
-        return ProcessEdges(pss, descriptors)
+        return ProcessEdges(pss, descriptors, wait_ns)
 
     def _process(self, pid: int) -> psutil.Process:
         found = self._processes.get(pid)
         if found is None:
             found = self._processes[pid] = psutil.Process(pid)
         return found
+
+
+def _sum(total: int | None, more: int | None) -> int | None:
+    """Add; what is unknown once stays unknown."""
+    return None if total is None or more is None else total + more
 
 
 def resident_bytes(counters: Counters) -> int | None:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 from harness.ground.observations import Counters
@@ -19,6 +20,11 @@ V2 = {
     "memory.stat": "anon 50000\nfile 9000\nkernel 1\nshmem 3000\n",
     "memory.peak": "80000\n",
     "memory.events": "low 0\nhigh 0\nmax 5\noom 2\noom_kill 2\noom_group_kill 0\n",
+}
+PRESSED = {
+    "cpu.pressure": "some avg10=1.00 avg60=0.50 avg300=0.10 total=4000\n"
+    "full avg10=0.00 avg60=0.00 avg300=0.00 total=9\n",
+    "memory.pressure": "some avg10=0.00 avg60=0.00 avg300=0.00 total=70\n",
 }
 ALL = frozenset({"cpu", "cpuacct", "memory"})
 EXPECTED = Counters(
@@ -53,6 +59,14 @@ def test_v2_counters(tmp_path: Path) -> None:
     """On v2 the same figures come from its own files and units."""
     group = Group((Place(recorded(tmp_path, V2), 2, ALL),))
     assert group_counters(group, 7, 3) == EXPECTED
+
+
+def test_pressure_is_v2s_alone(tmp_path: Path) -> None:
+    """The total of the line `some`, in ns; on v1, which has none, it is None."""
+    pressed = recorded(tmp_path, V2 | PRESSED)
+    found = group_counters(Group((Place(pressed, 2, ALL),)), 7, 3)
+    assert found == replace(EXPECTED, cpu_pressure_ns=4_000_000, memory_pressure_ns=70_000)
+    assert group_counters(Group((Place(recorded(tmp_path, V1), 1, ALL),)), 7, 3) == EXPECTED
 
 
 def test_missing_files_are_none(tmp_path: Path) -> None:

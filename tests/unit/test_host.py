@@ -41,7 +41,7 @@ def between(tmp_path: Path, first: dict[int, int], last: dict[int, int], **more:
 def test_the_sut_itself_is_no_noise(tmp_path: Path) -> None:
     """What the SUT's own processes use is theirs."""
     usage = between(tmp_path, {10: 100, 20: 5}, {10: 900, 20: 5})
-    assert usage == HostUsage(8 * 10**9, 0, None, 0)
+    assert usage == HostUsage(8 * 10**9, 0, None, None, 0)
 
 
 def test_others_count_where_they_may_use_the_suts_cpus(tmp_path: Path) -> None:
@@ -64,6 +64,21 @@ def test_steal_is_that_of_the_cpu_that_lost_most(tmp_path: Path) -> None:
     usage = between(tmp_path, {}, {}, steal=(3, 12))
     assert usage is not None
     assert usage.steal_ns == 12 * TICK_NS
+
+
+def test_full_listen_queues_are_counted(tmp_path: Path) -> None:
+    """The counter's growth between the two looks, found by its name."""
+    looks = []
+    for folder, count in (("a", 5), ("b", 17)):
+        root = recorded(tmp_path / folder, {})
+        (root / "proc/net").mkdir()
+        (root / "proc/net/netstat").write_text(
+            f"TcpExt: SyncookiesSent ListenOverflows ListenDrops\nTcpExt: 1 {count} 3\nIpExt: A\nIpExt: 2\n"
+        )
+        looks.append(host.look(0, root))
+    usage = host.usage_between(*looks, [], [0], [0])
+    assert usage is not None
+    assert usage.listen_overflows == 12
 
 
 def test_no_proc_is_not_measured(tmp_path: Path) -> None:

@@ -28,6 +28,8 @@ def group_counters(group: Group, at_ns: int, processes: int | None) -> Counters:
         kernel_peak_bytes=_peak(group.controlled_by("memory")),
         oom_kills=oom_kills(group),
         processes=processes,
+        cpu_pressure_ns=_pressure_ns(group.controlled_by("cpu"), "cpu"),
+        memory_pressure_ns=_pressure_ns(group.controlled_by("memory"), "memory"),
     )
 
 
@@ -104,6 +106,16 @@ def _peak(place: Place | None) -> int | None:
     if place is None:
         return None
     return _number(place.folder / ("memory.peak" if place.version == 2 else "memory.max_usage_in_bytes"))
+
+
+def _pressure_ns(place: Place | None, resource: str) -> int | None:
+    """Return the first line's total, `some avg10=0.00 avg60=0.00 avg300=0.00 total=1234`, which is in us."""
+    if place is None or place.version == 1:
+        return None
+    _, _, total = (
+        (read_text(place.folder / f"{resource}.pressure") or "").partition("\n")[0].partition("total=")
+    )
+    return int(total) * 1000 if total.isdigit() else None
 
 
 def _number(path: Path) -> int | None:
