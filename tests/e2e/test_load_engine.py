@@ -19,6 +19,24 @@ from harness.ground.model import Load, Scenario, Timing
 
 pytestmark = pytest.mark.slow
 HELLO_AGAIN = "class Mine(BenchUser):\n    @task\n    def hello(self):\n        self.client.get('/json')\n"
+WALK = """
+from locust import SequentialTaskSet, TaskSet
+
+class Walk(SequentialTaskSet):
+    @task
+    def one(self):
+        self.client.get("/json")
+    @task
+    class Inner(TaskSet):
+        @task
+        def two(self):
+            self.client.get("/json")
+            self.interrupt()
+
+class Walker(BenchUser):
+    tasks = [Walk]
+"""
+FEW = Load("closed", 6)
 QUICK = Timing(warmup_s=0.5, window_s=2.0, drain_s=5.0, barrier_s=15.0)
 
 
@@ -157,11 +175,31 @@ def test_a_user_that_cannot_start_is_told_at_once(tmp_path: Path) -> None:
     assert why(driven) == f"a user could not start: KeyError: 'token' ({tmp_path.name}/mine.py:5 in on_start)"
 
 
-def fail(folder: Path, mine: Scenario, processes: int = 1) -> Driven:
+def test_task_sets_follow_no_rate(tmp_path: Path) -> None:
+    """A scenario with task sets is refused a schedule, at once, rather than measured without it."""
+    driven = fail(tmp_path, scenario(tmp_path, WALK), load=Load("rate", 6, 10.0))
+    assert "a scenario with task sets can't follow a rate: use plain tasks" in why(driven)
+
+
+def test_task_sets_end_with_the_window(tmp_path: Path) -> None:
+    """Users of task sets, nested ones too, loop from the barrier to the window's end and no further."""
+    folder = tmp_path / "g"
+    timing = Timing(0.2, 0.8, drain_s=5.0, barrier_s=15.0)
+    with serving(tmp_path, "plateaus") as base_url:
+        mine = scenario(tmp_path, WALK)
+        driven = finish(start(folder, base_url, Load("closed", 10), timing, scenario=mine), folder)
+        arrived = answered(base_url)
+    load = driven.told.load
+    assert (load.censored, load.errors, load.mistakes) == (0, 0, ())
+    assert load.sent == arrived + 10
+    assert driven.told.phases.drained_ns - driven.told.phases.window_end_ns < 0.5e9
+
+
+def fail(folder: Path, mine: Scenario, processes: int = 1, load: Load = FEW) -> Driven:
     """Drive a scenario that can't come to its end; the phases' own bounds are far away."""
     timing = Timing(0.2, 1.0, drain_s=30.0, barrier_s=30.0)
     with serving(folder, "plateaus") as base_url:
-        child = start(folder / "g", base_url, Load("closed", 6), timing, processes=processes, scenario=mine)
+        child = start(folder / "g", base_url, load, timing, processes=processes, scenario=mine)
         return finish(child, folder / "g", within_s=12)
 
 

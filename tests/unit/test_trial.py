@@ -81,3 +81,12 @@ def test_a_generator_that_ends_without_a_word_spoils_its_trial() -> None:
     """An end before the work was done is the trial's reason."""
     with pytest.raises(trial._Spoiled, match="the generator ended with status 0 before its work was done"):
         follow(Generator(says_done=False))
+
+
+def test_lost_workers_are_counted_with_the_reason() -> None:
+    """What the generator tells as its failure is the reason as it stands, with the workers it lost."""
+    generator = Generator(says_done=False)
+    generator.told.append(Told("failed", {"why": "1 of 2 workers are lost", "workers_lost": 1}))
+    with pytest.raises(trial._Spoiled, match=r"^1 of 2 workers are lost$") as spoiled:
+        follow(generator)
+    assert spoiled.value.workers_lost == 1
