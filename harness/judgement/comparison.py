@@ -162,8 +162,12 @@ def _judged(
     if estimate is None:
         excluded = any(not any(trial.valid for trial in side) for side in (base, contender))
         verdict: Verdict | None = "invalid" if excluded else None
-        return Comparison(key[0], key[1], metric, *pair, 0, None, None, None, None, floor, verdict)
+        return Comparison(
+            key[0], key[1], metric, *pair, 0, None, None, None, None, None, None, floor, verdict
+        )
     p = estimate.p if p is None else p
+    pairs = _pairs(base, contender, metric)
+    checked = stats.bootstrapped_ratio([a for a, _ in pairs], [b for _, b in pairs]) or (None, None)
     return Comparison(
         scenario=key[0],
         load=key[1],
@@ -174,6 +178,8 @@ def _judged(
         ratio=estimate.ratio,
         low=estimate.low,
         high=estimate.high,
+        bca_low=checked[0],
+        bca_high=checked[1],
         p_holm=p,
         floor=floor,
         verdict=verdict_of(metric, estimate, p, floor),

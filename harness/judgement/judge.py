@@ -14,6 +14,7 @@ from harness.ground.model import Cell, Finding, Limiter, Load, Severity, Variant
 from harness.judgement.comparison import Measured, block_ratios, by_name, compare, is_twin, name_of, ranked_by
 from harness.judgement.figures import Latency, TrialFigures, trial_figures
 from harness.judgement.limiter import cell_limiter, trial_limiter
+from harness.judgement.resources import Use, uses
 from harness.judgement.rules import BY_CODE
 from harness.judgement.validity import aa_differs, few_blocks, is_valid, trial_findings, unstable
 from harness.records.store import StoredRun, StoredTrial
@@ -25,6 +26,7 @@ from harness.records.summary import (
     Cpu,
     Figure,
     Memory,
+    Resource,
     SendLag,
     Summary,
     Times,
@@ -42,6 +44,7 @@ class JudgedTrial:
 
     stored: StoredTrial
     figures: TrialFigures
+    uses: tuple[Use, ...]
     findings: tuple[Finding, ...]
     limiter: Limiter
     valid: bool
@@ -95,8 +98,9 @@ def _judge_trial(run: StoredRun, trial: StoredTrial) -> JudgedTrial:
     figures = trial_figures(trial, run.placement)
     ceiling = run.record.ceiling(trial.record.cell.scenario)
     findings = trial_findings(trial.record, run.placement, trial.series(), ceiling)
-    limiter = trial_limiter(figures, trial.record.cell.load, run.placement, findings)
-    return JudgedTrial(trial, figures, findings, limiter, is_valid(findings))
+    used = uses(trial.record, figures, run.placement)
+    limiter = trial_limiter(figures, used, trial.record.cell.load, findings)
+    return JudgedTrial(trial, figures, used, findings, limiter, is_valid(findings))
 
 
 def measured(trial: JudgedTrial) -> Measured:
@@ -162,6 +166,7 @@ def _summarise(
         hit_rate=None,
         services_cpu_cores=figure(lambda one: one.services_cpu_cores),
         generator_cpu_cores=figure(lambda one: one.generator_cpu_cores),
+        resources=_resources([trial.uses for trial in trials if trial.valid]),
         limiter=cell_limiter([trial.limiter for trial in trials if trial.valid or not valid]),
         findings=merge_findings(trials, of_cell),
     )
@@ -184,6 +189,18 @@ def _figure(values: Iterable[float | None]) -> Figure | None:
         return None
     mean = stats.mean_interval(known)
     return Figure(mean.value, mean.low, mean.high)
+
+
+def _resources(trials: Sequence[Sequence[Use]]) -> tuple[Resource, ...]:
+    return tuple(
+        Resource(
+            resource=of_resource[0].resource,
+            utilisation_percent=_figure(one.utilisation_percent for one in of_resource),
+            saturation_percent=_figure(one.saturation_percent for one in of_resource),
+            errors=_figure(one.errors for one in of_resource),
+        )
+        for of_resource in zip(*trials, strict=True)
+    )
 
 
 def _times(latencies: Sequence[Latency]) -> Times:

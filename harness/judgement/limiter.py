@@ -1,19 +1,26 @@
-"""What bounds a trial, and so a cell, in a first form: who is busy (Gregg's USE method), in order.
+"""What bounds a trial, and so a cell: the first resource that is used up, or waited for, in order.
 
-Utilisation alone names the limiter here: memory that ran out, errors, the generator, the system under
-test's CPU, the services' CPU; else, where nearly all users wait and nothing is busy, waiting itself.
+Errors come first, since figures of failing requests say nothing of resources; then the generator, the
+SUT's memory and CPU, the services' CPU; else, where nearly all users wait and nothing is busy, waiting.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from harness.ground.model import Finding, Limiter, Load, Placement
+from harness.ground.model import Finding, Limiter, Load
 from harness.judgement.figures import TrialFigures
+from harness.judgement.resources import Use
 
 BUSY = 0.9
-"""The share of a cap or of CPUs from which a party counts as busy."""
+"""The share of users from which nearly all wait."""
+BUSY_PERCENT = 90.0
+"""Of a cap or of CPUs: from here on a party counts as busy."""
+THROTTLED_PERCENT = 50.0
+"""Of enforcement periods: from here on a quota bounds a SUT that uses it in bursts."""
+WAITING_PERCENT = 10.0
+"""Of the window: from here on work counts as waiting for a resource."""
 _ORDER: tuple[Limiter, ...] = (
     "memory",
     "errors",
@@ -27,7 +34,7 @@ _ORDER: tuple[Limiter, ...] = (
 
 
 def trial_limiter(
-    figures: TrialFigures, load: Load, placement: Placement, findings: Iterable[Finding]
+    figures: TrialFigures, uses: Sequence[Use], load: Load, findings: Iterable[Finding]
 ) -> Limiter:
     """Return what bounded one trial."""
     codes = {finding.code for finding in findings if finding.severity == "invalid"}
@@ -37,16 +44,31 @@ def trial_limiter(
         return "errors"
     if codes & {"generator-busy", "generator-stall"}:
         return "generator"
-    if figures.cpu_cores is None or figures.requests_per_s is None:
+    use = {one.resource: one for one in uses}
+    if figures.cpu_cores is None or figures.requests_per_s is None or not use:
         return "unknown"
-    if figures.cpu_cores >= BUSY * placement.caps.cpus:
+    if _most(use["sut-memory"].saturation_percent) >= WAITING_PERCENT:
+        return "memory"
+    if _sut_cpu_is_used_up(use):
         return "sut-cpu"
-    service_cpus = len(placement.service_cpus)
-    if service_cpus and (figures.services_cpu_cores or 0.0) >= BUSY * service_cpus:
+    if _most(use["service-cpu"].utilisation_percent) >= BUSY_PERCENT:
         return "service-cpu"
     if load.profile == "rate" and "rate-not-reached" not in codes:
         return "schedule"
     return "waiting" if (figures.in_flight or 0.0) >= BUSY * load.users else "unknown"
+
+
+def _sut_cpu_is_used_up(use: Mapping[str, Use]) -> bool:
+    """Tell whether the SUT had all of its CPU: by itself, up to its quota, or together with others."""
+    cpu = use["sut-cpu"]
+    own, others = _most(cpu.utilisation_percent), _most(use["host-cpu"].utilisation_percent)
+    if own >= BUSY_PERCENT or _most(use["sut-quota"].saturation_percent) >= THROTTLED_PERCENT:
+        return True
+    return own + others >= BUSY_PERCENT and _most(cpu.saturation_percent) >= WAITING_PERCENT
+
+
+def _most(percent: float | None) -> float:
+    return 0.0 if percent is None else percent
 
 
 def cell_limiter(limiters: Sequence[Limiter]) -> Limiter:

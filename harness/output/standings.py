@@ -101,6 +101,8 @@ def _inverted(one: Comparison) -> Comparison:
         ratio=1 / one.ratio,
         low=None if one.high is None else 1 / one.high,
         high=None if one.low is None else 1 / one.low,
+        bca_low=None if one.bca_high is None else 1 / one.bca_high,
+        bca_high=None if one.bca_low is None else 1 / one.bca_low,
         p_holm=one.p_holm,
         floor=one.floor,
         verdict={"faster": "slower", "slower": "faster"}.get(one.verdict or "", one.verdict),  # type: ignore[arg-type]

@@ -92,6 +92,16 @@ class CellFinding:
 
 
 @dataclass(frozen=True, slots=True)
+class Resource:
+    """One resource over a cell's valid trials; what each figure is, `MEANINGS` of `resources` tells."""
+
+    resource: str
+    utilisation_percent: Figure | None
+    saturation_percent: Figure | None
+    errors: Figure | None
+
+
+@dataclass(frozen=True, slots=True)
 class CellSummary:
     """One cell over its valid trials."""
 
@@ -114,6 +124,7 @@ class CellSummary:
     hit_rate: Figure | None
     services_cpu_cores: Figure | None
     generator_cpu_cores: Figure | None
+    resources: tuple[Resource, ...]
     limiter: Limiter
     findings: tuple[CellFinding, ...]
 
@@ -133,6 +144,9 @@ class Comparison:
     """The geometric mean of per-block ratios."""
     low: float | None
     high: float | None
+    bca_low: float | None
+    """The bootstrap's bounds, a cross-check from 20 blocks on."""
+    bca_high: float | None
     p_holm: float | None
     floor: float
     """The ratio's distance from 1 below which nothing is called a difference."""

@@ -1,35 +1,52 @@
 from dataclasses import replace
 
 import pytest
-from synthetic import CLOSED, PLACEMENT
+from synthetic import CLOSED
 
 from harness.ground.model import Finding, Limiter, Load
 from harness.judgement.figures import TrialFigures
 from harness.judgement.limiter import cell_limiter, trial_limiter
+from harness.judgement.resources import MEANINGS, Use
 
-IDLE = TrialFigures(requests_per_s=100.0, cpu_cores=0.5, services_cpu_cores=0.2, in_flight=500.0)
+FIGURES = TrialFigures(requests_per_s=100.0, cpu_cores=0.5, services_cpu_cores=0.2, in_flight=500.0)
+WAITING = replace(FIGURES, in_flight=950.0)
 RATE = Load("rate", 1000, rate_per_s=100.0)
+BUSY = Use("sut-cpu", 90.0)
 
-CASES: list[tuple[Limiter, TrialFigures, Load, str]] = [
-    ("memory", replace(IDLE, cpu_cores=1.0), CLOSED, "oom-killed"),
-    ("errors", replace(IDLE, cpu_cores=1.0), CLOSED, "errors"),
-    ("generator", replace(IDLE, cpu_cores=1.0), CLOSED, "generator-busy"),
-    ("sut-cpu", replace(IDLE, cpu_cores=0.9, services_cpu_cores=1.0), CLOSED, ""),
-    ("service-cpu", replace(IDLE, services_cpu_cores=0.9), CLOSED, ""),
-    ("schedule", replace(IDLE, requests_per_s=99.5), RATE, ""),
-    ("waiting", replace(IDLE, requests_per_s=20.0, in_flight=1000.0), RATE, "rate-not-reached"),
-    ("sut-cpu", replace(IDLE, requests_per_s=20.0, cpu_cores=1.0), RATE, "rate-not-reached"),
-    ("waiting", replace(IDLE, in_flight=950.0), CLOSED, ""),
-    ("unknown", IDLE, CLOSED, ""),
-    ("unknown", TrialFigures(), CLOSED, ""),
+
+def uses(*found: Use) -> list[Use]:
+    """Return all resources, idle but for those that are given."""
+    known = {one.resource: one for one in found}
+    return [known.get(resource, Use(resource, 20.0, 0.0, 0.0)) for resource in MEANINGS]
+
+
+CASES: list[tuple[Limiter, list[Use], TrialFigures, Load, str]] = [
+    ("memory", uses(BUSY), FIGURES, CLOSED, "oom-killed"),
+    ("errors", uses(BUSY), FIGURES, CLOSED, "errors"),
+    ("generator", uses(BUSY), FIGURES, CLOSED, "generator-busy"),
+    ("memory", uses(BUSY, Use("sut-memory", 99.0, 10.0)), FIGURES, CLOSED, ""),
+    ("sut-cpu", uses(BUSY, Use("service-cpu", 100.0)), FIGURES, CLOSED, ""),
+    ("sut-cpu", uses(Use("sut-quota", saturation_percent=50.0)), WAITING, CLOSED, ""),
+    ("sut-cpu", uses(Use("sut-cpu", 60.0, 30.0), Use("host-cpu", 30.0)), WAITING, CLOSED, ""),
+    ("waiting", uses(Use("sut-cpu", 60.0, 9.0), Use("host-cpu", 30.0)), WAITING, CLOSED, ""),
+    ("waiting", uses(Use("sut-cpu", 60.0, 80.0), Use("host-cpu", 20.0)), WAITING, CLOSED, ""),
+    ("service-cpu", uses(Use("service-cpu", 90.0)), FIGURES, CLOSED, ""),
+    ("schedule", uses(), replace(FIGURES, requests_per_s=99.5), RATE, ""),
+    ("waiting", uses(), replace(FIGURES, requests_per_s=20.0, in_flight=1000.0), RATE, "rate-not-reached"),
+    ("sut-cpu", uses(BUSY), replace(FIGURES, requests_per_s=20.0), RATE, "rate-not-reached"),
+    ("waiting", uses(*map(Use, MEANINGS)), WAITING, CLOSED, ""),
+    ("unknown", uses(), FIGURES, CLOSED, ""),
+    ("unknown", [], TrialFigures(), CLOSED, ""),
 ]
 
 
-@pytest.mark.parametrize(("limiter", "figures", "load", "code"), CASES)
-def test_who_is_busy_is_named(limiter: Limiter, figures: TrialFigures, load: Load, code: str) -> None:
+@pytest.mark.parametrize(("limiter", "found", "figures", "load", "code"), CASES)
+def test_who_is_busy_is_named(
+    limiter: Limiter, found: list[Use], figures: TrialFigures, load: Load, code: str
+) -> None:
     """What ran out is named in the order of asking, and nothing is guessed."""
     findings = [Finding(code, "invalid", None, "", "")] if code else []
-    assert trial_limiter(figures, load, PLACEMENT, findings) == limiter
+    assert trial_limiter(figures, found, load, findings) == limiter
 
 
 def test_a_cell_is_named_by_most_of_its_trials() -> None:

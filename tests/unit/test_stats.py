@@ -104,3 +104,19 @@ def test_no_number_of_pairs_is_none() -> None:
     assert stats.required_pairs(0.0, 0.01) == 2
     with pytest.raises(ValueError, match="no number of pairs"):
         stats.required_pairs(0.1, 0.0)
+
+
+def test_bootstrap_is_a_check_from_twenty_pairs_on() -> None:
+    """For even noise it lies near the t interval; it is the same each time, and none for few pairs."""
+    chance = np.random.default_rng(4)
+    base = list(chance.normal(100, 1, 20))
+    contender = [value * ratio for value, ratio in zip(base, chance.normal(1.1, 0.02, 20), strict=True)]
+    t, bca = stats.paired_ratio(base, contender), stats.bootstrapped_ratio(base, contender)
+    assert bca == stats.bootstrapped_ratio(base, contender)
+    assert bca is not None
+    assert t.low is not None
+    assert t.high is not None
+    assert bca[0] == pytest.approx(t.low, abs=0.1 * (t.high - t.low) + 0.001)
+    assert bca[1] == pytest.approx(t.high, abs=0.1 * (t.high - t.low) + 0.001)
+    assert stats.bootstrapped_ratio(base[:19], contender[:19]) is None
+    assert stats.bootstrapped_ratio(base, base) is None

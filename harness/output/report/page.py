@@ -86,6 +86,8 @@ def page(
         planned_trials=run.planned,
         found=found,
         unchecked=unchecked,
+        resources=trust.resources(shown),
+        resource_names=trust.RESOURCES.values(),
         noise=trust.noise(summary, shown),
         floor=trust.widest_floor(summary),
         groups=shown,

@@ -10,7 +10,7 @@ from harness.judgement.comparison import METRICS, is_twin, ranked_by
 from harness.judgement.rules import BY_CODE, NOT_CHECKED
 from harness.output import wording
 from harness.output.standings import Group
-from harness.records.summary import CellFinding, CellSummary, Summary
+from harness.records.summary import CellFinding, CellSummary, Figure, Resource, Summary
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,60 @@ class Noise:
     metric: str
     floor: str
     twins: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceRow:
+    """What one cell's resources did: how far each was used, and what waited or failed."""
+
+    scenario: str
+    load: str
+    variant: str
+    fields: tuple[tuple[str, str], ...]
+    """By resource, in the order of `RESOURCES`: utilisation, and saturation and errors in words."""
+
+
+RESOURCES = {
+    "sut-cpu": "SUT's CPU",
+    "sut-quota": "its quota",
+    "sut-memory": "its memory",
+    "listen-queue": "listen queues",
+    "service-cpu": "services' CPU",
+    "generator-cpu": "generator's CPU",
+    "host-cpu": "SUT's CPU by others",
+}
+
+
+def resources(groups: Iterable[Group]) -> tuple[ResourceRow, ...]:
+    """Return a row for each cell with a valid trial."""
+    return tuple(
+        ResourceRow(
+            group.scenario,
+            group.load,
+            wording.plain(cell.variant.label),
+            tuple(_use({one.resource: one for one in cell.resources}.get(name)) for name in RESOURCES),
+        )
+        for group in groups
+        for cell in group.cells
+        if cell.resources
+    )
+
+
+def _use(one: Resource | None) -> tuple[str, str]:
+    if one is None:
+        return wording.NOT_MEASURED, ""
+    words = []
+    if one.saturation_percent is not None:
+        words.append(
+            f"{'runs out' if one.resource == 'sut-quota' else 'waits'} {_percent(one.saturation_percent)}"
+        )
+    if one.errors is not None:
+        words.append(f"{one.errors.value:g} errors")
+    return _percent(one.utilisation_percent), ", ".join(words)
+
+
+def _percent(figure: Figure | None) -> str:
+    return wording.NOT_MEASURED if figure is None else f"{figure.value:.3g} %"
 
 
 def findings(summary: Summary) -> tuple[tuple[FindingRow, ...], tuple[FindingRow, ...]]:
