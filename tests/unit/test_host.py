@@ -76,7 +76,8 @@ def test_full_listen_queues_are_counted(tmp_path: Path) -> None:
             f"TcpExt: SyncookiesSent ListenOverflows ListenDrops\nTcpExt: 1 {count} 3\nIpExt: A\nIpExt: 2\n"
         )
         looks.append(host.look(0, root))
-    usage = host.usage_between(*looks, [], [0], [0])
+    start, end = looks
+    usage = host.usage_between(start, end, [], [0], [0])
     assert usage is not None
     assert usage.listen_overflows == 12
 
