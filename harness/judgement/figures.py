@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from harness.ground.histogram import Histogram
 from harness.ground.model import Placement
 from harness.ground.observations import Counters, TrialRecord, Usage
-from harness.judgement.validity import errors_percent
+from harness.judgement.checks.window import errors_percent
 from harness.records.store import StoredTrial
 
 MIB = 1 << 20

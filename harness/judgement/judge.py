@@ -11,12 +11,13 @@ from dataclasses import dataclass
 
 from harness.ground import stats
 from harness.ground.model import Cell, Finding, Limiter, Load, Severity, Variant
+from harness.judgement.checks.pairs import aa_differs, few_blocks, unstable
 from harness.judgement.comparison import Measured, block_ratios, by_name, compare, is_twin, name_of, ranked_by
 from harness.judgement.figures import Latency, TrialFigures, trial_figures
 from harness.judgement.limiter import cell_limiter, trial_limiter
 from harness.judgement.resources import Use, uses
 from harness.judgement.rules import BY_CODE
-from harness.judgement.validity import aa_differs, few_blocks, is_valid, trial_findings, unstable
+from harness.judgement.validity import is_valid, trial_findings
 from harness.records.store import StoredRun, StoredTrial
 from harness.records.summary import (
     SCHEMA,

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from harness.ground.model import Placement
 from harness.ground.observations import TrialRecord, Usage
+from harness.judgement.checks.window import watch_in_window
 from harness.judgement.figures import TrialFigures, usage_of
-from harness.judgement.validity import watch_in_window
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """The rules that a trial, a pair or a cell must keep: codes, bounds and remedies, as data.
 
-The documentation's table of rules is made from `RULES`; `harness.judgement.validity` holds a check for each.
+The documentation's table of rules is made from `RULES`; `harness.judgement.checks` holds a check for each.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from synthetic import PLACEMENT, USERS, WINDOW_NS, series, trial_record, watch
 from harness.ground.model import Cell, Finding, Load
 from harness.ground.observations import Mistake, SendLag, TrialRecord
 from harness.judgement import validity
+from harness.judgement.checks import generator, load, pairs, window
 from harness.judgement.rules import NOT_CHECKED, RULES
 
 APART = replace(PLACEMENT, overlap=False)
@@ -171,7 +172,7 @@ def test_a_level_that_changes_is_unsteady(seconds: pd.DataFrame, threshold: str)
     (finding,) = validity.trial_findings(trial_record(), APART, seconds, 1e6)
     assert (finding.code, finding.severity, finding.threshold) == ("unsteady", "warning", threshold)
     seconds["second"] -= 4
-    assert validity.unsteady(seconds, "requests") == validity.unsteady(series([1, 2, 1]), "requests")
+    assert load.unsteady(seconds, "requests") == load.unsteady(series([1, 2, 1]), "requests")
 
 
 def test_a_short_window_shows_no_level() -> None:
@@ -210,13 +211,13 @@ def test_users_who_wait_have_no_schedule_to_keep() -> None:
 
 
 PAIRS: list[tuple[Callable[[], Finding | None], str | None]] = [
-    (lambda: validity.few_blocks(4), ">= 5 for a verdict"),
-    (lambda: validity.few_blocks(9), ">= 10 for narrow intervals"),
-    (lambda: validity.few_blocks(10), None),
-    (lambda: validity.aa_differs(1.05, 1.01, 1.09), "an interval that holds 1"),
-    (lambda: validity.aa_differs(1.05, 0.99, 1.09), None),
-    (lambda: validity.unstable(0.10), "< 10 % coefficient of variation"),
-    (lambda: validity.unstable(0.099), None),
+    (lambda: pairs.few_blocks(4), ">= 5 for a verdict"),
+    (lambda: pairs.few_blocks(9), ">= 10 for narrow intervals"),
+    (lambda: pairs.few_blocks(10), None),
+    (lambda: pairs.aa_differs(1.05, 1.01, 1.09), "an interval that holds 1"),
+    (lambda: pairs.aa_differs(1.05, 0.99, 1.09), None),
+    (lambda: pairs.unstable(0.10), "< 10 % coefficient of variation"),
+    (lambda: pairs.unstable(0.099), None),
 ]
 
 
@@ -229,7 +230,7 @@ def test_rules_of_pairs_and_cells(check: Callable[[], Finding | None], threshold
 
 def test_single_blocks_are_not_judged() -> None:
     """One block gives neither an A/A interval nor a spread, and both say so."""
-    for finding in (validity.aa_differs(1.1, None, None), validity.unstable(None)):
+    for finding in (pairs.aa_differs(1.1, None, None), pairs.unstable(None)):
         assert finding is not None
         assert finding.remedy.startswith(NOT_CHECKED)
 
@@ -252,7 +253,7 @@ def test_every_rule_is_in_the_table_once() -> None:
 def test_watch_windows_count_where_they_mostly_lie() -> None:
     """A watch window belongs to the measurement window from half of its length on."""
     record = replace(trial_record(), watch=tuple(watch(at_s=at) for at in (-2.6, -2.4, 5.4, 5.6)))
-    kept = validity.watch_in_window(record)
+    kept = window.watch_in_window(record)
     assert [one.start_ns - synthetic.START_NS for one in kept] == [-2_400_000_000, 5_400_000_000]
 
 
@@ -263,13 +264,13 @@ def test_a_generator_near_its_ceiling_is_told(ceiling: float, broken: bool) -> N
     assert record.load is not None
     assert record.phases is not None
     window_s = (record.phases.window_end_ns - record.phases.window_start_ns) / 1e9
-    found = validity.generator_ceiling(record, ceiling * record.load.requests / window_s)
+    found = generator.ceiling(record, ceiling * record.load.requests / window_s)
     assert (found is not None) is broken
 
 
 def test_without_a_calibration_the_ceiling_is_not_checked() -> None:
     """A run whose generator was not calibrated says so, rather than that all is well."""
-    found = validity.generator_ceiling(trial_record(), None)
+    found = generator.ceiling(trial_record(), None)
     assert found is not None
     assert found.severity == "note"
     assert found.remedy.startswith("not checked")

@@ -1,0 +1,100 @@
+"""The rules about requests, answers and users."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from harness.ground import stats
+from harness.ground.model import Finding
+from harness.ground.observations import TrialRecord
+from harness.judgement.checks.window import churned, errors_percent, responses_in_window, window_of
+from harness.judgement.rules import LEAST_SECONDS, SHIFT_PERCENT, broken, unchecked
+
+
+def errors(record: TrialRecord) -> Finding | None:
+    """`errors`: wrong status, wrong body, time-out, reset; the figure is in % of requests."""
+    load, _ = window_of(record)
+    percent = errors_percent(load)
+    if percent is None:
+        return unchecked("errors", "no request ended in the window")
+    return broken("errors", percent) if percent > 0.1 else None
+
+
+def scenario_mistakes(record: TrialRecord) -> Finding | None:
+    """`scenario-mistakes`: the figure is the number of exceptions; the most frequent is told."""
+    mistakes = window_of(record)[0].mistakes
+    if not mistakes:
+        return None
+    worst = max(mistakes, key=lambda mistake: mistake.count)
+    reason = f"{worst.words} ({worst.place}), {worst.count} times"
+    return broken("scenario-mistakes", float(sum(one.count for one in mistakes)), reason=reason)
+
+
+def starved_users(record: TrialRecord) -> Finding | None:
+    """`starved-users`: the figure is the % of users without one answer in the window.
+
+    A user of a schedule need not have a request due in the window: `rate-not-reached` looks at all of them.
+    """
+    load, _ = window_of(record)
+    if record.cell.load.profile == "rate":
+        return None
+    percent = 100 * (load.users - load.users_served) / load.users
+    return broken("starved-users", percent) if percent > 1 else None
+
+
+def window_short(record: TrialRecord) -> Finding | None:
+    """`window-short`: the figure is the window over the mean response time."""
+    times = responses_in_window(record)
+    if times is None:
+        return unchecked("window-short", "no request was answered in the window")
+    return broken("window-short", times) if times < 10 else None
+
+
+def littles_law_of_time(record: TrialRecord) -> Finding | None:
+    """`littles-law`: the users' time clipped to the window; the figure is the deviation in %.
+
+    A closed system's users are at every moment waiting or thinking (Little, "A proof for the queuing
+    formula L = λW", Operations Research 9(3), 1961), so what is missing was lost by the generator.
+    """
+    load, phases = window_of(record)
+    if record.cell.load.profile != "closed" or _why_no_law(record):
+        return None
+    users_ns = load.users * (phases.window_end_ns - phases.window_start_ns)
+    off = 100 * abs((load.in_flight_ns + load.thinking_ns) / users_ns - 1)
+    return broken("littles-law", off, threshold="within 1 % of users × window") if off > 1 else None
+
+
+def littles_law_of_requests(record: TrialRecord) -> Finding | None:
+    """`littles-law`: rate × (response + think time) of completed requests; the deviation in %."""
+    load, phases = window_of(record)
+    if record.cell.load.profile != "closed":
+        return None
+    if reason := _why_no_law(record):
+        return unchecked("littles-law", reason)
+    users_ns = load.users * (phases.window_end_ns - phases.window_start_ns)
+    off = 100 * abs((load.response_sum_ns + load.thinking_ns) / users_ns - 1)
+    return broken("littles-law", off, threshold="X·(R+Z) within 3 % of users") if off > 3 else None
+
+
+def unsteady(series: pd.DataFrame, column: str) -> Finding | None:
+    """`unsteady`: the figure is the greatest distance of a level from the last one, in % of the mean."""
+    window = series[series["second"] >= 0] if len(series) else series
+    values = [float(value) for value in window[column].dropna()] if len(window) else []
+    what, bound = column.replace("_", " "), SHIFT_PERCENT[column]
+    if len(values) < LEAST_SECONDS:
+        return unchecked("unsteady", f"a window of fewer than {LEAST_SECONDS} seconds shows no level")
+    percent = 100 * stats.level_shift(values)
+    return broken("unsteady", percent, threshold=f"{what}: <= {bound:g} %") if percent > bound else None
+
+
+def connection_churn(record: TrialRecord) -> Finding | None:
+    """`connection-churn`: the figure is the number of connections opened in the whole trial."""
+    load, _ = window_of(record)
+    return broken("connection-churn", float(load.connections_opened)) if churned(load) else None
+
+
+def _why_no_law(record: TrialRecord) -> str:
+    times = responses_in_window(record)
+    if times is None:
+        return "no request was answered in the window"
+    return "the window is short beside a response time" if times < 10 else ""
