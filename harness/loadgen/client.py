@@ -128,7 +128,7 @@ class Client:
         return self._ask(method, path, options)
 
     def _ask(self, method: str, path: str, options: Options) -> Response | None:
-        """`request`; the options stay one dict, since handing them on one by one takes three times as long."""
+        """`request`; the options stay one dict, since handing them on one by one takes twice as long."""
         name = options.pop("name", None)
         expect = options.pop("expect", OK)
         timeout = options.pop("timeout", None)
