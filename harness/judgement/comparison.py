@@ -6,6 +6,7 @@ So on memory a `faster` contender is the leaner one; the ratio is always contend
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -117,6 +118,18 @@ def ranks(names: Sequence[str], comparisons: Sequence[Comparison]) -> dict[str, 
         if one.verdict in ("faster", "slower")
     ]
     return stats.rank_intervals(names, beats)
+
+
+def blocks_to_find(effect: float, pair: Comparison) -> int | None:
+    """Return how many blocks find a ratio of 1 + `effect` in four of five runs with this pair's noise.
+
+    None where the pair has no interval, from which the noise is read back, or a thousand blocks do not.
+    """
+    if pair.low is None or pair.high is None or pair.low <= 0:
+        return None
+    half = math.log(pair.high / pair.low) / 2
+    spread = half / stats.t_quantile(pair.blocks - 1) * math.sqrt(pair.blocks)
+    return stats.required_pairs(spread, effect)
 
 
 def block_ratios(base: Sequence[Measured], contender: Sequence[Measured], metric: str) -> tuple[float, ...]:

@@ -1,11 +1,23 @@
+import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 from synthetic import CLOSED
 
+from harness.ground import stats
 from harness.ground.model import Cell, Load
-from harness.judgement.comparison import METRICS, Measured, compare, name_of, noise_floor, ranked_by, ranks
+from harness.judgement.comparison import (
+    METRICS,
+    Measured,
+    blocks_to_find,
+    compare,
+    name_of,
+    noise_floor,
+    ranked_by,
+    ranks,
+)
 from harness.records.summary import Comparison
 
 NOISE = (1.00, 1.01, 0.99, 1.005, 0.995)
@@ -28,6 +40,18 @@ def one(comparisons: Sequence[Comparison], base: str, metric: str = "requests_pe
     """Return the only comparison of a base on a metric."""
     (found,) = [c for c in comparisons if c.base == base and c.metric == metric]
     return found
+
+
+def test_the_blocks_that_an_effect_needs_come_from_the_noise() -> None:
+    """The noise is read back from the interval: wider noise needs more blocks; one block tells nothing."""
+    noisy = (1.0, 1.1, 0.9, 1.05, 0.95)
+    quiet, loud = (
+        one(compare(trials("a", 100.0) + trials("b", 100.0, noise=n)), "a") for n in (NOISE, noisy)
+    )
+    ratios = [math.log(a / b) for a, b in zip(noisy, NOISE, strict=True)]
+    assert blocks_to_find(0.05, loud) == stats.required_pairs(statistics.stdev(ratios), 0.05)
+    assert (blocks_to_find(0.05, quiet) or 0) < (blocks_to_find(0.05, loud) or 0)
+    assert blocks_to_find(0.05, replace(quiet, low=None)) is None
 
 
 def test_faster_is_better_on_each_metric() -> None:

@@ -155,6 +155,11 @@ def test_a_tie_names_no_winner() -> None:
     assert only.sentence.startswith("A tie at the top between ")
     assert "within the noise" in only.sentence
     assert "those of c." in only.sentence
+    assert "blocks would find" not in only.sentence  # these were enough
+    (noisy,) = answers(synthetic.run({"a": fast, "b": fast}, ("hello",), twin=None, noise=0.06))
+    assert re.search(
+        r"With this noise about \d+ blocks would find a difference of 5\u00a0%\.$", noisy.sentence
+    )
 
 
 def test_one_variant_is_no_comparison() -> None:

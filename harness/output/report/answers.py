@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from harness.judgement.comparison import GIVEN
+from harness.judgement.comparison import GIVEN, blocks_to_find
 from harness.judgement.rules import MIN_BLOCKS
 from harness.output import wording
 from harness.output.standings import Group, between, figure_of, ranks_of
@@ -17,6 +17,10 @@ _HAD = {GIVEN: "served", _MEDIAN: "had"}
 _WHAT = {GIVEN: "requests/s", _MEDIAN: "p50"}
 _THAT = {GIVEN: "those", _MEDIAN: "that"}
 """How a sentence speaks of the metrics that rank."""
+
+
+SMALL = 0.05
+"""The difference for which the report says how many blocks would find it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +75,7 @@ def answer(group: Group) -> Answer:
     behind = [cell.variant.label for cell in ranked if cell.variant.label not in tied]
     sharers = _listed([_name(label) for label in tied])
     sentence = f"A tie at the top between {sharers}: {_name(top)} {had} {ratio}, which is within the noise"
-    return said(f"{sentence}{_after(group, top, behind)}.", "tie")
+    return said(f"{sentence}{_after(group, top, behind)}.{_needed(pair)}", "tie")
 
 
 def headline(answers: Sequence[Answer]) -> str:
@@ -120,6 +124,14 @@ def _interval(pair: Comparison) -> str:
     if pair.low is None or pair.high is None:
         return ""
     return f"95\u00a0% interval {wording.number(pair.low, 2)} to {wording.number(pair.high, 2)}"
+
+
+def _needed(pair: Comparison) -> str:
+    """Return how many blocks would find a small difference between the two fastest, if not these."""
+    blocks = blocks_to_find(SMALL, pair)
+    if blocks is None or blocks <= pair.blocks:
+        return ""
+    return f" With this noise about {blocks} blocks would find a difference of {100 * SMALL:g}\u00a0%."
 
 
 def _after(group: Group, top: str, behind: Sequence[str]) -> str:
