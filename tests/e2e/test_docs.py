@@ -406,6 +406,9 @@ def test_every_command_does_what_it_says(checkout: Path) -> None:
         if " serve " in command:
             served_until_interrupted(command, checkout)
             continue
+        if " compare " in command:
+            compared(command, checkout)
+            continue
         if " resume " in command:
             interrupt(checkout)
         output = call(command, checkout)
@@ -423,6 +426,14 @@ def test_every_command_does_what_it_says(checkout: Path) -> None:
             drawn = any(cell.valid_trials for cell in judge(run).cells)
             assert reports == (due if drawn else {name for name in due if not name.endswith(".png")})
     assert not list((checkout / "state").glob("*"))
+
+
+def compared(command: str, checkout: Path) -> None:
+    """Compare the only run here with itself: the words are understood, and two runs asked for."""
+    line = re.sub(r"compare \S+", "compare latest", command)
+    done = subprocess.run(shlex.split(line), cwd=checkout, env=environment(checkout), capture_output=True)
+    assert done.returncode == 2
+    assert b"is both runs" in done.stderr, done
 
 
 def served_until_interrupted(command: str, checkout: Path) -> None:
