@@ -12,7 +12,8 @@ bench: .venv/ready  ## measure, and leave tables and a report: SUITE=smoke|stand
 
 test: .venv/ready-for-tests  ## the fast tests, then the slow ones
 	$(BIN)/pytest -q -m "not slow"
-	$(BIN)/pytest -q -m slow
+	$(BIN)/pytest -q -m "slow and not alone" -n 2
+	$(BIN)/pytest -q -m alone
 
 check: .venv/ready-for-tests  ## formatting, lint, types, and which module may import which
 	$(BIN)/ruff format --check .

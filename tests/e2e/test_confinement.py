@@ -33,6 +33,7 @@ def backend(tmp_path: Path) -> Iterator[CgroupBackend]:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.parametrize("cpus", [0.5, 1.0])
 def test_cpu_cap_is_enforced(backend: CgroupBackend, tmp_path: Path, cpus: float) -> None:
     """Two spinning processes on all CPUs use what the quota allows, within 2 %, and are throttled."""
@@ -173,6 +174,7 @@ if os.fork() == 0:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.parametrize("at_one_stroke", [True, False])
 def test_fork_bomb_is_bounded_and_ends(backend: CgroupBackend, tmp_path: Path, at_one_stroke: bool) -> None:
     """A party that forks without end is held by its process limit and is gone after stop."""
@@ -204,6 +206,7 @@ def test_exit_status_is_kept(backend: CgroupBackend, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_looking_is_cheap(backend: CgroupBackend, tmp_path: Path) -> None:
     """A look costs less than 0.5 ms of this process's CPU time."""
     party = backend.start(confinement(tmp_path, "import time\ntime.sleep(60)", Caps(1.0, 64 * MIB)))

@@ -17,7 +17,7 @@ from generators import Driven, answered, drive, finish, join, part, read, servin
 from harness.ground.histogram import index_of
 from harness.ground.model import Load, Scenario, Timing
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 HELLO_AGAIN = "class Mine(BenchUser):\n    @task\n    def hello(self):\n        self.client.get('/json')\n"
 WALK = """
 from locust import SequentialTaskSet, TaskSet

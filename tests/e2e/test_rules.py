@@ -14,7 +14,7 @@ import pytest
 from parties import as_root
 from running import Ended, Home
 
-pytestmark = [as_root, pytest.mark.slow]
+pytestmark = [as_root, pytest.mark.slow, pytest.mark.alone]
 BUSY = """
 import os, sys, time
 os.sched_setaffinity(0, {int(sys.argv[1])})

@@ -8,7 +8,7 @@ import pytest
 from parties import as_root
 from running import Ended, Home
 
-pytestmark = [as_root, pytest.mark.slow]
+pytestmark = [as_root, pytest.mark.slow, pytest.mark.alone]
 SUITE = """
 title = "Two rates."
 variants = ["plain"]

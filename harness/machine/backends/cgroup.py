@@ -24,7 +24,8 @@ from harness.machine.custody.identity import RUN_VARIABLE, identify
 from harness.machine.custody.journal import Journal, Scope, Session
 from harness.machine.hierarchies import Layout, find_layout
 
-_MOST_WRITTEN = 64 << 20
+_MOST_WRITTEN = 32 << 20
+"""Bytes of a file; half of the room on disk that a trial needs before it begins."""
 _SCOPE_PATIENCE_S = 10.0
 
 
