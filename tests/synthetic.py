@@ -116,6 +116,7 @@ def load_totals(requests: int = 56_000, users: int = USERS) -> LoadTotals:
         requests=requests,
         errors=0,
         sent=requests * 11 // 8 + users,
+        delivered=requests * 11 // 8 + users,
         by_name=(RequestTotals("GET /json", requests),),
         response_sum_ns=users * WINDOW_NS,
         response_min_ns=1_000_000,

@@ -139,6 +139,8 @@ class LoadTotals:
     """Requests still unanswered when the drain's bound was reached."""
     first_errors: tuple[str, ...] = ()
     """The first error of each kind, in words."""
+    delivered: int | None = None
+    """Of `sent`, what the SUT's kernel has taken, by the generator's kernel; None where that is unknown."""
     lag: SendLag | None = None
     """How late requests were sent; None where they follow no schedule."""
     mistakes: tuple[Mistake, ...] = ()

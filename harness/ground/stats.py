@@ -178,7 +178,7 @@ def coefficient_of_variation(values: Sequence[float]) -> float | None:
     return float(array.std(ddof=1)) / abs(centre) if centre else None
 
 
-def change_points(values: Sequence[float], least: int = 2) -> tuple[int, ...]:
+def change_points(values: Sequence[float], least: int = 3) -> tuple[int, ...]:
     """Return the indices at which the level changes; each part has at least `least` values.
 
     Optimal partitioning (Jackson et al., "An algorithm for optimal partitioning of data on an interval", IEEE
@@ -212,9 +212,12 @@ def change_points(values: Sequence[float], least: int = 2) -> tuple[int, ...]:
 
 
 def level_shift(values: Sequence[float]) -> float:
-    """Return how far the level of any part is from the last part's, over the mean of all values."""
+    """Return how far the level of any part is from the last part's, over the mean of all values.
+
+    A part's level is its median: a single value that is far from the others is none.
+    """
     edges = [0, *change_points(values), len(values)]
-    levels = [float(np.mean(values[start:end])) for start, end in pairwise(edges)]
+    levels = [float(np.median(values[start:end])) for start, end in pairwise(edges)]
     overall = float(np.mean(values))
     return max(abs(level - levels[-1]) for level in levels) / abs(overall) if overall else 0.0
 

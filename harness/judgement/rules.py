@@ -87,6 +87,13 @@ RULES: tuple[Rule, ...] = (
         "the first error of each kind is in trial.json; `webdyno verify` shows what the variant answers",
     ),
     Rule(
+        "count-mismatch",
+        "invalid",
+        "over the whole trial as many requests arrived at the system under test as the generator counts",
+        "0 more or fewer",
+        "the load generator is wrong: tell its authors, with the trial's folder",
+    ),
+    Rule(
         "starved-users",
         "invalid",
         "`closed`: every user gets an answer in the window",

@@ -53,6 +53,7 @@ _OF_EVERY_TRIAL: tuple[_Check, ...] = (
 _OF_WINDOW: tuple[_Check, ...] = (
     load.scenario_mistakes,
     load.errors,
+    load.count_mismatch,
     load.starved_users,
     load.window_short,
     load.littles_law_of_time,

@@ -109,8 +109,9 @@ def free_port() -> int:
 
     Each process looks in an order of its own, so that two at once seldom choose the same.
     """
-    first = os.getpid() * 7 % len(_PORTS)
-    for port in (*_PORTS[first:], *_PORTS[:first]):
+    first = os.getpid() * 7
+    for step in range(len(_PORTS)):
+        port = _PORTS[(first + step) % len(_PORTS)]
         if is_free(port):
             return port
     raise EnvironmentUnfit(f"no port from {_PORTS.start} to {_PORTS.stop - 1} is free")

@@ -41,6 +41,8 @@ KINDS = MappingProxyType(
 
 OK = Expect()
 _now_ns = time.monotonic_ns
+_ONE_PIECE = 1200
+"""Bytes of a request that fits into one segment on any way."""
 _AFTER_FAILURE_S = 0.1
 """A pause after a connection that did not come about, so that a dead SUT is not hammered."""
 
@@ -159,10 +161,10 @@ class Client:
             ended_ns = _now_ns()
             complaint = _told(error, timeout_ns)
             response = None
-            self.close()
+            self.close(early=True)
         except BaseException:  # killed while it waited: the answer must not become the next request's
             self.give_up(_now_ns())
-            self.close()
+            self.close(early=True)
             raise
         self.sent_ns = None
         label = name or label
@@ -177,11 +179,17 @@ class Client:
             self._recorder.thought(ended_ns, _now_ns())
         return response
 
-    def close(self) -> None:
-        """Close the connection where there is one."""
+    def close(self, *, early: bool = False) -> None:
+        """Close the connection where there is one; `early`, whatever may still be on its way."""
         if self._connection is not None:
+            self.count_delivered(known=not early)
             self._connection.close()
             self._connection = None
+
+    def count_delivered(self, *, known: bool = True) -> None:
+        """Count, once for a connection, what the other side's kernel has taken of it."""
+        if self._connection is not None:
+            self._recorder.add_delivered(self._connection.pieces_taken() if known else None)
 
     def give_up(self, now_ns: int) -> None:
         """Count the request in flight, if there is one, as never answered; once."""
@@ -205,6 +213,8 @@ class Client:
             connection.deadline_ns = deadline_ns
             connection.expect_silence()
         self._recorder.sent += 1
+        if len(payload) > _ONE_PIECE:
+            self._recorder.add_delivered(None)
         if not connection.send(payload):
             return _send_on(connection, Reading(method))
         data = connection.receive()

@@ -11,6 +11,7 @@ import fcntl
 import os
 import socket
 import ssl
+import struct
 import termios
 from array import array
 from errno import EINPROGRESS
@@ -25,6 +26,9 @@ from harness.loadgen.target import Target
 _socket: Any = gevent.monkey.get_original("socket", "socket")
 _CHUNK = 65536
 """Bytes of a read. A buffer of more is mapped and unmapped by the allocator each time (10 µs)."""
+_TCP_INFO_BYTES = 160
+_TCP_INFO_FIELDS = (24, 100, 156)
+_U32 = struct.Struct("=I")
 _waiting = array("i", [0])
 """Where the kernel writes how many bytes wait to be read. `ioctl` copes with bytes, but at twice the cost."""
 
@@ -68,6 +72,13 @@ class Connection:
             self._pump.forget(self)
             self._socket.close()
             self._socket = None
+
+    def pieces_taken(self) -> int | None:
+        """Return how many pieces the other side's kernel has taken; None where that is unknown.
+
+        By our kernel's own count of data segments; a request that fits into one is one piece.
+        """
+        return None if self._socket is None else _acknowledged(self._socket)
 
     def send(self, data: bytes) -> bool:
         """Send; return whether all of it went. What did not is kept for `flush`."""
@@ -160,6 +171,22 @@ class Connection:
         return int(self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
 
 
+def _acknowledged(plain: Any) -> int | None:
+    """Return a TCP socket's acknowledged data segments, each once; None where some are still on their way.
+
+    From Linux's `struct tcp_info` (include/uapi/linux/tcp.h): tcpi_unacked, tcpi_total_retrans and
+    tcpi_data_segs_out, 32 bits each.
+    """
+    try:
+        info = plain.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
+    except (AttributeError, OSError):
+        return None
+    if len(info) < _TCP_INFO_BYTES:  # an old kernel's
+        return None
+    unacknowledged, again, sent = (int(_U32.unpack_from(info, at)[0]) for at in _TCP_INFO_FIELDS)
+    return None if unacknowledged else sent - again
+
+
 class TlsConnection(Connection):
     """The same by TLS, with the cipher in memory: OpenSSL never sees the socket."""
 
@@ -187,6 +214,10 @@ class TlsConnection(Connection):
             else:
                 self._push()
                 return
+
+    def pieces_taken(self) -> int | None:
+        """Return None: the handshake's pieces are no requests."""
+        return None
 
     def send(self, data: bytes) -> bool:
         """Encrypt and send; see `Connection.send`."""

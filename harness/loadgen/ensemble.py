@@ -110,6 +110,8 @@ class Ensemble:
         for member in self._members:
             member.end()
         drained_ns = self._drain(timing.drain_s)
+        for member in self._members:
+            member.client.count_delivered()
         watching.join(1)
         return ProcessRecord(
             self.recorder.tally(), tuple(watch.windows), self.mistakes.found(), barrier_ns, drained_ns

@@ -63,6 +63,7 @@ class Recorder:
         self.sent = 0
         self.connections_opened = 0
         self.censored = 0
+        self._delivered: int | None = 0
         self._thinking_ns = 0
         self._idle_lag = _counters()
         self._warmed: list[int] = []
@@ -145,6 +146,10 @@ class Recorder:
         if clipped > 0:
             self._thinking_ns += clipped
 
+    def add_delivered(self, pieces: int | None) -> None:
+        """Count requests that the other side's kernel has taken; what is unknown once stays unknown."""
+        self._delivered = None if self._delivered is None or pieces is None else self._delivered + pieces
+
     def gave_up(self, sent_ns: int, now_ns: int) -> None:
         """Count a request that was still unanswered when the drain ended."""
         self.censored += 1
@@ -203,6 +208,7 @@ class Recorder:
             idle_lag=_nonzero(self._idle_lag),
             in_flight_by_second={number: time_ns for number, time_ns in in_flight.items() if time_ns},
             words=dict(self._words),
+            delivered=self._delivered,
         )
 
     def _names(self, numbers: Iterable[int]) -> dict[str, Named]:

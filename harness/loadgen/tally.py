@@ -56,6 +56,8 @@ class Tally:
     """Time in flight in ns."""
     words: Mapping[str, str] = field(default_factory=dict)
     """The first error of each kind."""
+    delivered: int | None = None
+    """Requests that arrived, by the kernel's count; None where that is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,7 @@ def merge(tallies: Iterable[Tally]) -> Tally:
         idle_lag=_add(t.idle_lag for t in each),
         in_flight_by_second=_add(t.in_flight_by_second for t in each),
         words={kind: words for t in reversed(each) for kind, words in t.words.items()},
+        delivered=_sum_of_known([t.delivered for t in each]),
     )
 
 
@@ -107,6 +110,7 @@ def totals(tally: Tally) -> LoadTotals:
         requests=sum(row.requests for row in by_name),
         errors=sum(sum(row.errors.values()) for row in by_name),
         sent=tally.sent,
+        delivered=tally.delivered,
         by_name=by_name,
         response_sum_ns=tally.response_sum_ns,
         response_min_ns=tally.response_min_ns,
@@ -163,6 +167,11 @@ def _lag(tally: Tally) -> SendLag | None:
     if p99_ms is None:
         return None
     return SendLag(sum_ns=tally.lag_sum_ns, idle_sends=idle.total, idle_p99_ns=round(p99_ms * 1e6))
+
+
+def _sum_of_known(counts: list[int | None]) -> int | None:
+    known = [count for count in counts if count is not None]
+    return sum(known) if len(known) == len(counts) else None
 
 
 def _merge_named(each: list[Named]) -> Named:

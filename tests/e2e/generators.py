@@ -160,7 +160,15 @@ def read(folder: Path, exit_status: int = 0, output: str = "") -> Driven:
     )
 
 
-def drive(folder: Path, base_url: str, load: Load, timing: Timing, *, processes: int = 1) -> Driven:
+def drive(
+    folder: Path,
+    base_url: str,
+    load: Load,
+    timing: Timing,
+    *,
+    processes: int = 1,
+    scenario: Scenario = HELLO,
+) -> Driven:
     """Run a generator to its end."""
-    child = start(folder, base_url, load, timing, processes=processes)
+    child = start(folder, base_url, load, timing, processes=processes, scenario=scenario)
     return finish(child, folder)

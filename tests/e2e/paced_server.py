@@ -39,6 +39,8 @@ class Paced(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Answer, now or later."""
+        if not data.strip():  # empty lines before a request are passed over
+            return
         path = data.split(b" ", 2)[1]
         if path == b"/healthz":
             self.transport.write(reply())

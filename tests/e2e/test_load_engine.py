@@ -92,7 +92,7 @@ def test_think_time_and_waiting_fill_the_window(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("processes", [1, 2])
 def test_what_is_sent_is_what_arrives(tmp_path: Path, processes: int) -> None:
-    """The server's own count is the generator's, with one process and with two."""
+    """The server's own count is the generator's, and both kernels', with one process and with two."""
     users = 41
     with serving(tmp_path, "plateaus") as base_url:
         driven = drive(tmp_path / "g", base_url, Load("closed", users), QUICK, processes=processes)
@@ -100,10 +100,34 @@ def test_what_is_sent_is_what_arrives(tmp_path: Path, processes: int) -> None:
     load = driven.told.load
     assert driven.exit == 0
     assert load.sent == arrived + users  # each user's greeting goes to /healthz
+    assert load.delivered == load.sent
     assert load.users == load.users_served == load.connections_opened == users
     assert driven.response.total == load.requests
     assert {window.process for window in driven.told.watch} == set(range(processes))
     assert sum(1 for event in driven.events if event["event"] == "second") >= 2
+
+
+STRAY = """
+from locust import task
+from harness.loadgen.user import BenchUser
+
+class Stray(BenchUser):
+    @task
+    def ask(self):
+        self.client._connection._socket.send(b"\\r\\n")  # what servers pass over before a request
+        self.client.get("/json")
+"""
+
+
+def test_what_was_sent_beside_the_count_is_found(tmp_path: Path) -> None:
+    """What is sent and not counted, as hidden retries would be, is found by the kernel."""
+    (tmp_path / "stray.py").write_text(STRAY)
+    scenario = Scenario("stray", str(tmp_path / "stray.py"))
+    with serving(tmp_path, "plateaus") as base_url:
+        load = drive(tmp_path / "g", base_url, Load("closed", 5), QUICK, scenario=scenario).told.load
+    assert load.errors == 0
+    assert load.delivered is not None
+    assert load.delivered > 1.5 * load.sent
 
 
 def workers_of(child: subprocess.Popen[str]) -> list[psutil.Process]:

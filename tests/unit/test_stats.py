@@ -71,6 +71,7 @@ def test_a_shift_is_relative_to_the_mean() -> None:
     """From 8 to 12 around 10 the level shifts by 40 %; a single high value is no level."""
     assert stats.level_shift([8.0, 8.1, 7.9, 8.0, 12.0, 12.1, 11.9, 12.0]) == pytest.approx(0.4, abs=0.01)
     assert stats.level_shift([8.0, 8.1, 7.9, 8.0, 8.1, 8.0, 7.9, 8.0]) == 0.0
+    assert stats.level_shift([8.0, 8.1, 7.9, 8.0, 8.1, 8.0, 7.9, 20.0]) < 0.01
 
 
 def test_noise_alone_seldom_shifts() -> None:

@@ -69,6 +69,8 @@ BROKEN: dict[str, tuple[str, TrialRecord, float | None]] = {
     "scenario-mistakes": ("invalid", with_load(mistakes=(MISTAKE, replace(MISTAKE, count=4))), 7.0),
     "worker-lost": ("invalid", replace(trial_record(), workers_lost=1), 1.0),
     "errors, never answered": ("invalid", with_load(censored=100), 10000 / 56100),
+    "count-mismatch, more": ("invalid", with_load(sent=78_001, delivered=78_003), 2.0),
+    "count-mismatch, fewer": ("invalid", with_load(sent=78_001, delivered=78_000), 1.0),
     "starved-users": ("invalid", with_load(users_served=989), 1.1),
     "littles-law, time lost": ("invalid", with_load(in_flight_ns=int(0.989 * USERS * WINDOW_NS)), 1.1),
     "littles-law, time invented": ("invalid", with_load(thinking_ns=int(0.011 * USERS * WINDOW_NS)), 1.1),
@@ -134,6 +136,7 @@ UNCHECKED: dict[str, TrialRecord] = {
     "oom-killed": replace(trial_record(), oom_kills=None),
     "slow-interpreter": replace(trial_record(), optimised=None),
     "sut-restarted": replace(trial_record(), sut_lost=None),
+    "count-mismatch": with_load(delivered=None),
     "host-noise": with_host(steal_ns=None),
 }
 

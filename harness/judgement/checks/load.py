@@ -87,6 +87,15 @@ def unsteady(series: pd.DataFrame, column: str) -> Finding | None:
     return broken("unsteady", percent, threshold=f"{what}: <= {bound:g} %") if percent > bound else None
 
 
+def count_mismatch(record: TrialRecord) -> Finding | None:
+    """`count-mismatch`: the figure is how many requests more, or fewer, arrived than were counted."""
+    load, _ = window_of(record)
+    if load.delivered is None:
+        reason = "how many requests arrived is unknown (an error, TLS, long requests, or no Linux)"
+        return unchecked("count-mismatch", reason)
+    return None if load.delivered == load.sent else broken("count-mismatch", abs(load.delivered - load.sent))
+
+
 def connection_churn(record: TrialRecord) -> Finding | None:
     """`connection-churn`: the figure is the number of connections opened in the whole trial."""
     load, _ = window_of(record)
