@@ -105,8 +105,8 @@ def _family(
 ) -> Iterator[Change]:
     sides = [[_values(side.get((*group, name), ()), metric) for name in names] for side in cells]
     ratios = [stats.unpaired_ratio(a, b) if a and b else None for a, b in zip(*sides, strict=True)]
-    tested = [number for number, one in enumerate(ratios) if one is not None and one.p is not None]
-    p_of = dict(zip(tested, stats.holm([ratios[n].p or 0.0 for n in tested]), strict=True))  # type: ignore[union-attr]
+    tested = {number: one.p for number, one in enumerate(ratios) if one is not None and one.p is not None}
+    p_of = dict(zip(tested, stats.holm(list(tested.values())), strict=True))
     for number, name in enumerate(names):
         base, new, ratio = sides[0][number], sides[1][number], ratios[number]
         p = p_of.get(number)

@@ -8,6 +8,7 @@ import synthetic
 
 from harness.ground.errors import EnvironmentUnfit
 from harness.judgement.judge import judge
+from harness.output.report import trust
 from harness.output.report.answers import Answer, answer, headline
 from harness.output.report.page import report_files, write_report
 from harness.output.standings import groups
@@ -210,3 +211,15 @@ def test_who_misses_the_rate_is_named() -> None:
     assert all_late.sentence == "No answer: no cell has a valid trial. a did not keep up with the rate."
     (kept,) = answers(synthetic.at_a_rate(alone))
     assert re.match(r"a had a p50 of .* ms; there is no valid other", kept.sentence)
+
+
+def test_what_was_busy_stands_in_the_page() -> None:
+    """Each cell with a valid trial has its resources: how far used, what waited; a dash for unknown."""
+    run = synthetic.run({"flask-gunicorn": synthetic.BASE_SPEEDS["flask-gunicorn"]}, ("hello",), twin=None)
+    (row,) = trust.resources(groups(judge(run)))
+    told = dict(zip(trust.RESOURCES, row.fields, strict=True))
+    assert told["sut-quota"] == ("–", "runs out 25.0 %")
+    assert told["listen-queue"] == ("–", "0 errors")
+    assert told["generator-cpu"] == ("50.0 %", "waits 1.0 %")
+    assert told["host-cpu"] == ("1.0 %", "waits 0.2 %")
+    assert "What was busy, what waited, what failed" in page(run)

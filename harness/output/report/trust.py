@@ -87,7 +87,7 @@ def _use(one: Resource | None) -> tuple[str, str]:
 
 
 def _percent(figure: Figure | None) -> str:
-    return wording.NOT_MEASURED if figure is None else f"{figure.value:.3g} %"
+    return wording.NOT_MEASURED if figure is None else f"{figure.value:.1f} %"
 
 
 def findings(summary: Summary) -> tuple[tuple[FindingRow, ...], tuple[FindingRow, ...]]:
