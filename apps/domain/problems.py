@@ -32,13 +32,15 @@ class Problem(TypedDict):
 
 _WORDS: Mapping[int, tuple[str, str]] = {
     400: ("malformed_json", "The body is not JSON in UTF-8"),
+    401: ("unauthorized", "The credentials are missing or not valid"),
     404: ("not_found", "There is nothing at this path"),
     405: ("method_not_allowed", "This path does not answer this method"),
     413: ("body_too_large", "The body is greater than 1 MiB"),
-    415: ("unsupported_media_type", "The body must be application/json"),
+    415: ("unsupported_media_type", "The body is not of the media type that this path takes"),
     422: ("validation_failed", "The request breaks the rules that details lists"),
+    429: ("too_many_requests", "This client has reached its limit for now"),
     500: ("internal_error", "The server failed"),
-    503: ("database_unavailable", "The service was started without a database"),
+    503: ("service_unavailable", "A service that this needs does not answer, or was not given"),
 }
 
 

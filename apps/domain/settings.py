@@ -9,17 +9,48 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The services that a variant was given."""
+    """The services, secrets and switches that a variant was given; None where it was not."""
 
     postgres_url: str | None
-    """`WEBDYNO_POSTGRES_URL`; None where the scenario needs no database."""
+    """`WEBDYNO_POSTGRES_URL`."""
     db_pool_size: int
     """`WEBDYNO_DB_POOL_SIZE`: connections of one worker process, opened at its start and kept."""
+    valkey_url: str | None
+    """`WEBDYNO_VALKEY_URL`, such as `redis://:password@127.0.0.1:6379/0`."""
+    llm_url: str | None
+    """`WEBDYNO_LLM_URL`: the base of an OpenAI-compatible server, such as `http://127.0.0.1:9000/v1`."""
+    llm_key: str | None
+    """`WEBDYNO_LLM_KEY`: what that server is told."""
+    classifier: str | None
+    """`WEBDYNO_CLASSIFIER`: the path of an ONNX model."""
+    jwt_key: str | None
+    """`WEBDYNO_JWT_KEY`: signs the tokens of `POST /token`."""
+    password: str | None
+    """`WEBDYNO_PASSWORD`: the password of the one user, `webdyno`."""
+    document_key: bytes | None
+    """`WEBDYNO_DOCUMENT_KEY`: 32 bytes as 64 hexadecimal digits; seals the documents' content."""
+    rate_limit: str | None
+    """`WEBDYNO_RATE_LIMIT`, such as `100/second`: what one client may ask under `/api/`."""
+    metrics: bool
+    """`WEBDYNO_METRICS=1`: whether `GET /metrics` is there."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
-        """Read them; raises ValueError where the pool's size is no positive number."""
+        """Read them; raises ValueError for a pool's size or a key that is none."""
         size = int(environment.get("WEBDYNO_DB_POOL_SIZE", "16"))
         if size < 1:
             raise ValueError(f"WEBDYNO_DB_POOL_SIZE is {size}; a pool has at least one connection")
-        return cls(environment.get("WEBDYNO_POSTGRES_URL") or None, size)
+        key = environment.get("WEBDYNO_DOCUMENT_KEY")
+        return cls(
+            postgres_url=environment.get("WEBDYNO_POSTGRES_URL") or None,
+            db_pool_size=size,
+            valkey_url=environment.get("WEBDYNO_VALKEY_URL") or None,
+            llm_url=environment.get("WEBDYNO_LLM_URL") or None,
+            llm_key=environment.get("WEBDYNO_LLM_KEY") or None,
+            classifier=environment.get("WEBDYNO_CLASSIFIER") or None,
+            jwt_key=environment.get("WEBDYNO_JWT_KEY") or None,
+            password=environment.get("WEBDYNO_PASSWORD") or None,
+            document_key=bytes.fromhex(key) if key else None,
+            rate_limit=environment.get("WEBDYNO_RATE_LIMIT") or None,
+            metrics=environment.get("WEBDYNO_METRICS") == "1",
+        )

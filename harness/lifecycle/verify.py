@@ -1,6 +1,6 @@
 """The contract: whether a running variant answers as every variant must.
 
-The cases are data (`apps/contract/cases.json`, described in `apps/contract/README.md`), so that variants in
+The cases are data (`apps/contract/cases/`, described in `apps/contract/README.md`), so that variants in
 any language are held to the same ones.
 """
 

@@ -1,4 +1,4 @@
-"""The cases of the contract, as they stand in `apps/contract/cases.json`."""
+"""The cases of the contract, as they stand in `apps/contract/cases/`, a file for each system."""
 
 from __future__ import annotations
 
@@ -94,23 +94,33 @@ class _File(_Model):
 
 
 def load_cases(contract_folder: Path) -> tuple[Case, ...]:
-    """Read the cases of a contract's folder.
+    """Read the cases of a contract's folder, its files in the order of their names.
 
-    Raises UsageError where the file is missing, is no JSON, or holds what a case can't.
+    Raises UsageError where there are none, a file is no JSON, or it holds what a case can't.
     """
-    path = contract_folder / "cases.json"
+    folder = contract_folder / "cases"
+    paths = sorted(folder.glob("*.json"))
+    if not paths:
+        raise UsageError("there are no cases (*.json) here", where=str(folder))
+    seen: set[str] = set()
+    cases: list[Case] = []
+    for path in paths:
+        for case in _read(path):
+            if case.name in seen:
+                raise UsageError(f"two cases are called {case.name!r}", where=str(path))
+            seen.add(case.name)
+            cases.append(case)
+    return tuple(cases)
+
+
+def _read(path: Path) -> tuple[Case, ...]:
     try:
         file = _File.model_validate(json.loads(path.read_text(encoding="utf-8")))
-        cases = tuple(_case(entry, file.requests) for entry in file.cases)
+        return tuple(_case(entry, file.requests) for entry in file.cases)
     except OSError as error:
         raise UsageError(f"can't be read: {error.strerror}", where=str(path)) from error
     except (ValidationError, ValueError, KeyError) as error:
         raise UsageError(f"is no list of cases: {error}", where=str(path)) from error
-    names = [case.name for case in cases]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise UsageError(f"two cases are called {twice[0]!r}", where=str(path))
-    return cases
 
 
 def _case(entry: _Entry, named: Mapping[str, dict[str, Any]]) -> Case:

@@ -118,7 +118,7 @@ def test_a_wasteful_read_is_seen(
     """A driver that is set up otherwise does work that the server's log shows."""
     apps = tmp_path / "apps"
     shutil.copytree(APPS, apps, ignore=shutil.ignore_patterns("__pycache__"))
-    path = apps / name / "app.py"
+    path = apps / name / "api" / "resources.py"
     text = path.read_text()
     assert text.count(kept) == 1, "the mutation no longer fits the code"
     path.write_text(text.replace(kept, broken))

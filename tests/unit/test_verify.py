@@ -108,13 +108,15 @@ def test_bodies_are_made_as_the_file_says() -> None:
 )
 def test_a_wrong_file_is_named(text: str, message: str, tmp_path: Path) -> None:
     """A file that is no list of cases ends in an error that names it and what is wrong."""
-    (tmp_path / "cases.json").write_text(text)
+    path = tmp_path / "cases" / "some.json"
+    path.parent.mkdir()
+    path.write_text(text)
     with pytest.raises(UsageError, match=message) as caught:
         load_cases(tmp_path)
-    assert caught.value.where == str(tmp_path / "cases.json")
+    assert caught.value.where == str(path)
 
 
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    """A folder without cases ends in an error that names the file."""
-    with pytest.raises(UsageError, match="can't be read"):
+def test_a_folder_without_cases_is_named(tmp_path: Path) -> None:
+    """A folder without cases ends in an error that says so."""
+    with pytest.raises(UsageError, match="no cases"):
         load_cases(tmp_path)

@@ -1,0 +1,75 @@
+"""What all views have in common: the one shape of all errors, methods, and JSON bodies."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.core.exceptions import RequestDataTooBig
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
+from domain.media_type import is_json
+from domain.problems import Detail, broken_rules, problem
+from pydantic import ValidationError
+
+View = Callable[..., HttpResponse]
+
+
+class Refused(Exception):
+    """A request that ends with the answer of a status, wherever in a view that is found."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+def failure(status: int, details: list[Detail] | None = None) -> JsonResponse:
+    """Return an answer in the shape of all errors."""
+    return JsonResponse(problem(status, details or ()), status=status)
+
+
+def answering(*methods: str) -> Callable[[View], View]:
+    """Let only these methods reach a view, and put whatever it refuses into the shape of all errors."""
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def guarded(request: HttpRequest, **parameters: str) -> HttpResponse:
+            if request.method not in methods:
+                body = json.dumps(problem(405))
+                return HttpResponseNotAllowed(methods, body, content_type="application/json")
+            try:
+                return view(request, **parameters)
+            except Refused as error:
+                return failure(error.status)
+            except ValidationError as error:
+                errors = error.errors(include_url=False, include_context=False, include_input=False)
+                return failure(422, broken_rules(errors))
+
+        return guarded
+
+    return decorate
+
+
+def json_body(request: HttpRequest) -> Any:  # noqa: ANN401 - any JSON
+    """Return the request's JSON; raises Refused for a body too great, of another type, or broken."""
+    try:
+        body = request.body
+    except RequestDataTooBig as error:
+        raise Refused(413) from error
+    if not is_json(request.headers.get("Content-Type", "")):
+        raise Refused(415)
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError) as error:  # no JSON, no UTF-8, or nested deeper than the parser goes
+        raise Refused(400) from error
+
+
+def not_found(_request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001 - Django names it
+    """Put an unknown path into the shape of all errors."""
+    return failure(404)
+
+
+def server_error(_request: HttpRequest) -> HttpResponse:
+    """Keep the shape where the service itself fails; Django logs why."""
+    return failure(500)

@@ -1,0 +1,18 @@
+"""Requests for generated text, which are validated and taken on."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.urls import path
+from domain.ai_request import AIServiceRequest, accept
+
+from api.answers import answering, json_body
+
+
+@answering("POST")
+def generate(request: HttpRequest) -> HttpResponse:
+    """Take a request for generated text on."""
+    return JsonResponse(accept(AIServiceRequest.model_validate(json_body(request))))
+
+
+urls = [path("api/ai/generate", generate)]

@@ -1,0 +1,26 @@
+"""Which view answers which path."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.urls import path
+
+from api import generate, history
+from api.answers import answering, not_found, server_error
+
+
+@answering("GET", "HEAD")
+def healthz(_request: HttpRequest) -> HttpResponse:
+    """Tell that the worker serves."""
+    return JsonResponse({"status": "ok"})
+
+
+@answering("GET", "HEAD")
+def hello(_request: HttpRequest) -> HttpResponse:
+    """Greet."""
+    return JsonResponse({"message": "Hello, World!"})
+
+
+urlpatterns = [path("healthz", healthz), path("json", hello), *history.urls, *generate.urls]
+handler404 = not_found
+handler500 = server_error

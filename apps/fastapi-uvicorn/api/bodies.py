@@ -1,0 +1,45 @@
+"""Request bodies: their bound, and their media type."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from typing import Any
+
+from domain.ai_request import MAX_BODY_BYTES
+from domain.media_type import is_json
+from fastapi import HTTPException, Request, Response
+from fastapi.routing import APIRoute
+
+
+class BoundedRequest(Request):
+    """A request that refuses to read more than the contract's bound."""
+
+    async def stream(self) -> AsyncGenerator[bytes, None]:
+        """Yield the body's pieces up to the bound."""
+        size = 0
+        async for piece in super().stream():
+            size += len(piece)
+            if size > MAX_BODY_BYTES:
+                raise HTTPException(413)
+            yield piece
+
+
+class BoundedRoute(APIRoute):
+    """A route with a bounded body; FastAPI's own `max_body_size` would answer in a shape of its own."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return the route's handler on a bounded request."""
+        handle = super().get_route_handler()
+
+        async def handle_bounded(request: Request) -> Response:
+            return await handle(BoundedRequest(request.scope, request.receive))
+
+        return handle_bounded
+
+
+async def require_json(request: Request) -> None:
+    """Refuse what is not declared as JSON, and the empty body, which FastAPI would take for null."""
+    if not is_json(request.headers.get("content-type", "")):
+        raise HTTPException(415)
+    if not await request.body():
+        raise HTTPException(400)

@@ -1,0 +1,16 @@
+"""Requests for generated text, which are validated and taken on."""
+
+from __future__ import annotations
+
+from domain.ai_request import Accepted, AIServiceRequest, accept
+from fastapi import APIRouter, Depends
+
+from api.bodies import BoundedRoute, require_json
+
+router = APIRouter(route_class=BoundedRoute)
+
+
+@router.post("/api/ai/generate", dependencies=[Depends(require_json)])
+async def generate(request: AIServiceRequest) -> Accepted:
+    """Take a request for generated text on."""
+    return accept(request)

@@ -1,0 +1,16 @@
+"""Requests for generated text, which are validated and taken on."""
+
+from __future__ import annotations
+
+from domain.ai_request import Accepted, AIServiceRequest, accept
+from flask import Blueprint
+
+from api.bodies import json_body
+
+routes = Blueprint("generate", __name__)
+
+
+@routes.post("/api/ai/generate")
+def generate() -> Accepted:
+    """Take a request for generated text on."""
+    return accept(AIServiceRequest.model_validate(json_body()))
