@@ -20,6 +20,7 @@ from harness.lifecycle import runner
 from harness.lifecycle.bench import Bench, Job
 from harness.lifecycle.sut import is_free
 from harness.lifecycle.verify import failures
+from harness.machine.services.keys import PASSWORD, USER
 from harness.output.progress import Progress
 from harness.records.project import Project, find_project
 
@@ -86,6 +87,12 @@ def _serve(bench: Bench, variant: Variant, port: int) -> None:
             f"({caps.cpus:g} CPU, {format_size(caps.memory_bytes)}{held}); Ctrl-C ends it",
             highlight=False,
         )
+        if PASSWORD in bench.for_clients:
+            console.out.print(
+                f"its user is {USER}, the password {bench.for_clients[PASSWORD]}",
+                markup=False,
+                highlight=False,
+            )
         while (exit_status := sut.party.look().exit) is None:
             bench.clock.sleep(0.2)
     except Interrupted:

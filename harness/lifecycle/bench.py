@@ -47,19 +47,31 @@ class Bench:
     clock: Clock
 
     def start(self, variant: Variant, trial: PlannedTrial | None, *, port: int, log: Path) -> Sut:
-        """Start a variant under this job's caps; see `sut.start_sut`."""
+        """Start a variant under this job's caps, on services as they were at first; see `sut.start_sut`."""
+        for service in self.services:
+            service.reset()
         return start_sut(
             self.backend,
             variant,
             self.environments[variant.id],
             placement=self.job.placement,
             settings=trial.cell.settings if trial else {},
-            services={k: v for service in self.services for k, v in service.variables.items()},
+            services=self.variables,
             apps_root=self.apps_root,
             port=port,
             log=log,
             clock=self.clock,
         )
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What the services tell a SUT."""
+        return {k: v for service in self.services for k, v in service.variables.items()}
+
+    @property
+    def for_clients(self) -> dict[str, str]:
+        """What the services tell whoever asks a SUT."""
+        return {k: v for service in self.services for k, v in service.for_clients.items()}
 
 
 @contextmanager

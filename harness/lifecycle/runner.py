@@ -10,6 +10,7 @@ from pathlib import Path
 from harness.ground.errors import VariantFailed
 from harness.ground.model import NO_FRAMEWORK, PlannedTrial, Stage
 from harness.ground.observations import SCHEMA, Ceiling
+from harness.ground.redaction import secrets_of
 from harness.judgement.judge import judge, judge_trials
 from harness.lifecycle.bench import Bench
 from harness.lifecycle.steps import Preparing, Tell, TrialBegins, TrialEnds
@@ -69,6 +70,7 @@ def check_contract(bench: Bench, contract: Path, tell: Tell) -> dict[str, tuple[
     if endpoints:
         cases = for_endpoints(cases, endpoints)
     given = tuple(service.name for service in bench.services)
+    known = bench.variables | bench.for_clients
     results = {}
     for name, variant in bench.job.variants.items():
         if variant.framework == NO_FRAMEWORK:
@@ -76,7 +78,7 @@ def check_contract(bench: Bench, contract: Path, tell: Tell) -> dict[str, tuple[
         tell(Preparing(f"verifying {name} against {len(cases)} cases"))
         sut = bench.start(variant, None, port=free_port(), log=bench.folder / f"verify-{name}.log")
         try:
-            results[name] = verify(sut.base_url, cases, services=given)
+            results[name] = verify(sut.base_url, cases, services=given, variables=known)
         finally:
             sut.party.stop()
     return results
@@ -102,6 +104,7 @@ def carry_out(bench: Bench, results: Results, run: StoredRun, tell: Tell) -> Sto
     """
     missing = set(run.missing)
     todo = [trial for stage in run.stages for trial in stage.trials if trial.number in missing]
+    secrets = secrets_of(bench.variables)
     begun_ns = bench.clock.now_ns()
     each_s = TRIAL_OVERHEAD_S + bench.job.timing.warmup_s + bench.job.timing.window_s
     for position, trial in enumerate(todo, 1):
@@ -111,7 +114,7 @@ def carry_out(bench: Bench, results: Results, run: StoredRun, tell: Tell) -> Sto
         scratch = results.scratch(run.id)
         with _emptied_by_an_error(scratch), writing(scratch):
             record = measure(bench, trial, scratch, tell)
-        tell(_outcome(run, results.keep(record, scratch), trial))
+        tell(_outcome(run, results.keep(record, scratch, secrets), trial))
     return read_run(run.folder)
 
 

@@ -96,6 +96,7 @@ def _drive(
         trial.cell.load,
         bench.job.timing,
         base_url=sut.base_url,
+        variables=bench.for_clients,
         cpus=bench.job.placement.generator_cpus,
         seed=bench.job.seed * 1_000_003 + trial.block,  # the same users in all cells of a block
         folder=spool,

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 
 import httpx
 
+from harness.ground.clock import SystemClock
+from harness.ground.redaction import redact, secrets_of
+from harness.lifecycle.credentials import credentials, filled
 from harness.lifecycle.matching import differences
 from harness.records.contract import Case, Expectation
 
@@ -31,15 +34,33 @@ class CaseResult:
 
 
 def verify(
-    base_url: str, cases: Iterable[Case], *, services: Collection[str] = (), timeout_s: float = _TIMEOUT_S
+    base_url: str,
+    cases: Iterable[Case],
+    *,
+    services: Collection[str] = (),
+    variables: Mapping[str, str] | None = None,
+    timeout_s: float = _TIMEOUT_S,
 ) -> tuple[CaseResult, ...]:
     """Send every case to the variant at `base_url` and compare its answers; raises nothing.
 
     `services` are those that the variant was given; cases that need another, or its absence, are not
-    checked. Each case has a connection of its own.
+    checked. `variables` are the services', from which `{password}` and the tokens are filled in. Each case
+    has a connection of its own.
     """
     tls = ssl.create_default_context()  # costs more than a case; made once
-    return tuple(_result(base_url, case, services, timeout_s, tls) for case in cases)
+    known = variables or {}
+    values, secrets = credentials(known, SystemClock().utc()), secrets_of(known)
+
+    def result(case: Case) -> CaseResult:
+        found = _result(base_url, _filled(case, values), services, timeout_s, tls)
+        return replace(found, difference=redact(found.difference, secrets))
+
+    return tuple(result(case) for case in cases)
+
+
+def _filled(case: Case, values: Mapping[str, str]) -> Case:
+    headers = {name: filled(value.encode(), values).decode() for name, value in case.headers.items()}
+    return replace(case, headers=headers, body=filled(case.body, values))
 
 
 def for_endpoints(cases: Iterable[Case], endpoints: Collection[str]) -> tuple[Case, ...]:

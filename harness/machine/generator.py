@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,15 +36,22 @@ class Told:
 
 
 def locust_command(
-    scenario: Scenario, base_url: str, assignment: Assignment | None, log: Path, *, users: int = 1
+    scenario: Scenario,
+    base_url: str,
+    assignment: Assignment | None,
+    log: Path,
+    *,
+    users: int = 1,
+    variables: Mapping[str, str] | None = None,
 ) -> Command:
     """Return the command that runs Locust on a scenario, without its web UI.
 
-    With an assignment its file is written to its folder; without one, `users` loop until they are ended.
+    `variables` join its environment. With an assignment its file is written to its folder; without one,
+    `users` loop until they are ended.
     """
     processes = 1
     environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-    environment |= {"PYTHONPATH": str(_PACKAGE_PARENT), "PYTHONUNBUFFERED": "1"}
+    environment |= {**(variables or {}), "PYTHONPATH": str(_PACKAGE_PARENT), "PYTHONUNBUFFERED": "1"}
     if assignment is not None:
         users, processes = assignment.load.users, assignment.processes
         order = Path(assignment.folder) / "assignment.json"
@@ -68,17 +76,21 @@ class Generator:
         timing: Timing,
         *,
         base_url: str,
+        variables: Mapping[str, str],
         cpus: tuple[int, ...],
         seed: int,
         folder: Path,
         log: Path,
     ) -> None:
-        """Start Locust as a party named `generator`; `folder` takes its files."""
+        """Start Locust as a party named `generator`; `folder` takes its files.
+
+        `variables` are what the services tell their clients.
+        """
         self._folder = folder
         self._log = log
         self._offset = 0
         assignment = Assignment(load, timing, seed, max(1, len(cpus)), str(folder))
-        command = locust_command(scenario, base_url, assignment, log)
+        command = locust_command(scenario, base_url, assignment, log, variables=variables)
         self.party: Party = backend.start(Confinement("generator", command, cpus, None, unprivileged=False))
 
     def listen(self) -> tuple[Told, ...]:

@@ -20,6 +20,7 @@ from harness.machine.environments import cache_folder
 from harness.machine.placement import usable_cpus
 from harness.machine.services.postgres_binaries import choose_binaries
 from harness.machine.services.postgres_database import VARIABLE
+from harness.machine.services.valkey_binaries import choose_program
 
 _BUSY_SHARE = 0.05
 """The share of all CPUs past which another process is noise."""
@@ -45,6 +46,8 @@ class Machine:
     """A port of 127.0.0.1 can be bound."""
     postgres: str
     """Which PostgreSQL would be used; empty where there is none."""
+    valkey: str
+    """Which Valkey would be used; empty where there is none."""
     root: bool
     setpriv: bool
     load: float | None
@@ -70,6 +73,7 @@ def look(results: Path, clock: Clock | None = None, root: Path = Path("/")) -> M
         caps_enforced=method.kind != "affinity",
         port=_port(),
         postgres=_postgres(),
+        valkey=_valkey(),
         root=os.geteuid() == 0,
         setpriv=shutil.which("setpriv") is not None,
         load=_load(),
@@ -104,6 +108,14 @@ def _postgres() -> str:
     except EnvironmentUnfit:
         return ""
     return f"{found.version} from {'the wheel' if found.origin == 'wheel' else found.bin}"
+
+
+def _valkey() -> str:
+    try:
+        found = choose_program()
+    except EnvironmentUnfit:
+        return ""
+    return f"{found.version} from {'the wheel' if found.origin == 'wheel' else found.path}"
 
 
 def _load() -> float | None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -27,6 +27,7 @@ from harness.ground.histogram import Histogram, read_log
 from harness.ground.model import Placement, Scenario, Stage, Timing, Variant
 from harness.ground.names import suggestion
 from harness.ground.observations import SCHEMA, Ceiling, TrialRecord
+from harness.ground.redaction import mask
 from harness.ground.units import format_size
 from harness.records.disk import checksum, sync, write, writing
 
@@ -211,14 +212,17 @@ class Results:
             folder.mkdir()
         return folder
 
-    def keep(self, record: TrialRecord, scratch: Path) -> StoredTrial:
+    def keep(self, record: TrialRecord, scratch: Path, secrets: Collection[str] = ()) -> StoredTrial:
         """Persist a trial: its record joins the files in `scratch`, which takes its final name.
 
-        Raises EnvironmentUnfit where the disk does not take it.
+        What is in `secrets` is masked in the record and the logs, whoever wrote it there. Raises
+        EnvironmentUnfit where the disk does not take it.
         """
         final = scratch.parent / "trials" / f"{record.number:03d}"
         with writing(final):
-            write(scratch / "trial.json", _dump(_TRIAL, record))
+            write(scratch / "trial.json", mask(_dump(_TRIAL, record), secrets))
+            for log in scratch.glob("*.log"):
+                _mask_file(log, secrets)
             for path in scratch.iterdir():
                 sync(path)
             sync(scratch)
@@ -307,6 +311,13 @@ def damaged_files(run: StoredRun) -> tuple[str, ...]:
     )
     added = sorted({str(path.relative_to(run.folder)) for path in _files(run.folder)} - set(sums))
     return (*damaged, *added)
+
+
+def _mask_file(path: Path, secrets: Collection[str]) -> None:
+    data = path.read_bytes()
+    masked = mask(data, secrets)
+    if masked != data:
+        write(path, masked)
 
 
 def write_parquet(path: Path, table: pd.DataFrame) -> None:

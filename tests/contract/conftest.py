@@ -15,8 +15,9 @@ from served import APPS, POOL_SIZE, VARIANTS, Database, Serve, Served, accepts, 
 
 from harness.ground import process
 from harness.machine.services import seed
+from harness.machine.services.owner import home_for
 from harness.machine.services.postgres_binaries import choose_binaries
-from harness.machine.services.postgres_cluster import home_for, make_cluster
+from harness.machine.services.postgres_cluster import make_cluster
 from harness.records.contract import Case, load_cases
 
 
@@ -29,7 +30,7 @@ def cases() -> tuple[Case, ...]:
 @pytest.fixture(scope="session")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     """Serve a seeded PostgreSQL for the session."""
-    cluster = make_cluster(choose_binaries(), home_for("contract"))
+    cluster = make_cluster(choose_binaries(), home_for("contract", "postgres"))
     log = tmp_path_factory.mktemp("postgres") / "log"
     port = free_port()
     url = f"postgresql://postgres:{cluster.password}@127.0.0.1:{port}/postgres"

@@ -5,22 +5,20 @@ import secrets
 import shutil
 import socket
 import subprocess
-import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import psycopg
 import pytest
+from servicing import ServiceRun, is_open, killed
 
 from harness.ground.clock import SystemClock
 from harness.ground.errors import EnvironmentUnfit, UsageError
-from harness.machine.backends.cgroup import CgroupBackend
 from harness.machine.custody import collector
-from harness.machine.custody.identity import RUN_VARIABLE
-from harness.machine.custody.journal import NAME, Database, Folder, Journal, read
-from harness.machine.services import catalogue, postgres, seed
+from harness.machine.custody.journal import Database, read
+from harness.machine.services import catalogue, listening, seed
 from harness.machine.services.postgres import start_postgres
 from harness.machine.services.postgres_binaries import Binaries, Candidate, candidates, choose_binaries
 from harness.machine.services.postgres_database import PostgresService
@@ -28,38 +26,19 @@ from harness.machine.services.postgres_database import PostgresService
 pytestmark = pytest.mark.slow
 
 
-class Run:
-    """One run's journal and backend, and what it leaves behind."""
-
-    def __init__(self, folder: Path) -> None:
-        self.id = f"test-{secrets.token_hex(4)}"
-        self.log = folder / f"{self.id}.log"
-        self.journal = Journal(folder / self.id / NAME, self.id)
-        self.backend = CgroupBackend(self.id, self.journal, SystemClock())
+class Run(ServiceRun):
+    """A run that has a PostgreSQL."""
 
     def start(self, url: str | None = None, binaries: Binaries | None = None) -> PostgresService:
         """Start the service as a run would."""
-        return start_postgres(self.backend, self.journal, cpus=(), log=self.log, url=url, binaries=binaries)
-
-    def left(self) -> list[str]:
-        """Return every process, folder and shared memory segment of this run that is still there."""
-        marker = f"{RUN_VARIABLE}={self.id}".encode()
-        found = []
-        for process in Path("/proc").glob("[0-9]*"):
-            try:
-                if marker in (process / "environ").read_bytes():
-                    found.append(f"process {process.name}")
-            except OSError:
-                continue
-        entries = read(self.journal.path)
-        folders = [made.path for made in (entries.made if entries else ()) if isinstance(made, Folder)]
-        return found + [path for path in folders if Path(path).exists()]
-
-    def close(self) -> None:
-        """Let go of everything, however the test went."""
-        self.backend.close()
-        self.journal.close()
-        collector.collect(self.journal.path)
+        return start_postgres(
+            self.backend,
+            self.journal,
+            cpus=(),
+            log=self.folder / f"{self.id}.log",
+            url=url,
+            binaries=binaries,
+        )
 
 
 @pytest.fixture
@@ -68,13 +47,6 @@ def run(tmp_path: Path) -> Iterator[Run]:
     one = Run(tmp_path)
     yield one
     one.close()
-
-
-def is_open(url: str) -> bool:
-    """Return whether anything listens where a URL points to."""
-    parts = urlsplit(url)
-    with socket.socket() as probe:
-        return probe.connect_ex((parts.hostname or "", parts.port or 0)) == 0
 
 
 def of_origin(origin: str) -> Binaries:
@@ -137,56 +109,10 @@ def test_what_is_journalled_is_enough_to_clean_up(run: Run) -> None:
     assert run.left() == []
 
 
-_HARNESS = """
-import sys
-from pathlib import Path
-from harness.machine.backends.cgroup import CgroupBackend
-from harness.ground.clock import SystemClock
-from harness.machine.custody.guard import guard
-from harness.machine.services.postgres import start_postgres
-
-folder, run, url = Path(sys.argv[1]), sys.argv[2], sys.argv[3] or None
-with guard(run, folder, folder / "lock") as journal:
-    backend = CgroupBackend(run, journal, SystemClock())
-    service = start_postgres(backend, journal, cpus=(), log=folder / "log", url=url)
-    print(service.url, flush=True)
-    sys.stdin.read()
-"""
-
-
-def killed(folder: Path, run: str, url: str = "") -> str:
-    """Kill a harness once its service is there, wait for its reaper, and return the service's URL."""
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    if url:
-        environment["WEBDYNO_POSTGRES_URL"] = url
-    child = subprocess.Popen(
-        [sys.executable, "-c", _HARNESS, folder, run, url],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=environment,
-    )
-    assert child.stdout is not None
-    where = child.stdout.readline().strip()
-    child.kill()
-    child.communicate()
-    wait_for(lambda: not list(folder.glob(f"{run}*/{NAME}")), 10)
-    return where
-
-
-def wait_for(happened: Callable[[], bool], bound_s: float) -> None:
-    """Ask every 50 ms until it is so; fail at the bound."""
-    clock = SystemClock()
-    deadline = clock.now_ns() + round(bound_s * 1e9)
-    while not happened():
-        assert clock.now_ns() < deadline, "not within the bound"
-        clock.sleep(0.05)
-
-
 def test_a_killed_harness_leaves_no_server(tmp_path: Path) -> None:
     """After kill -9 of the harness the server, its port and its folder are gone within 10 s."""
     run = f"test-{secrets.token_hex(4)}"
-    where = killed(tmp_path, run)
+    where = killed(tmp_path, run, "postgres", "WEBDYNO_POSTGRES_URL")
     assert where
     assert not is_open(where)
     assert not list(Path(tempfile.gettempdir()).glob(f"webdyno-{run}-*"))
@@ -218,7 +144,8 @@ def test_only_our_database_is_made_on_the_users_server(run: Run, tmp_path: Path)
         assert before - _databases(url) == {f"webdyno_{run.id}"}
         assert _databases(url) == {"postgres", "template0", "template1", f"webdyno_{theirs.id}"}
         service.stop()
-        assert killed(tmp_path, f"{run.id}-killed", url).endswith(f"/webdyno_{run.id}-killed")
+        where = killed(tmp_path, f"{run.id}-killed", "postgres", "WEBDYNO_POSTGRES_URL", theirs=url)
+        assert where.endswith(f"/webdyno_{run.id}-killed")
         assert _databases(url) == {"postgres", "template0", "template1", f"webdyno_{theirs.id}"}
     finally:
         theirs.close()
@@ -265,9 +192,9 @@ def test_a_port_that_is_taken_meanwhile_is_no_failure(run: Run, monkeypatch: pyt
         squatter.bind(("127.0.0.1", 0))
         squatter.listen()
         taken = squatter.getsockname()[1]
-        free = postgres._free_port
+        free = listening._free_port
         ports = iter([taken])
-        monkeypatch.setattr(postgres, "_free_port", lambda: next(ports, None) or free())
+        monkeypatch.setattr(listening, "_free_port", lambda: next(ports, None) or free())
         service = run.start()
         assert urlsplit(service.url).port != taken
         service.stop()

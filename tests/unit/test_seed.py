@@ -40,6 +40,8 @@ def test_users_have_a_hundred_chats_each() -> None:
         ("host=x password='hu sh' user=me", "host=x password=*** user=me"),
         ("http://h/?token=abc&x=1", "http://h/?token=***&x=1"),
         ("nothing at 12:30 secret", "nothing at 12:30 secret"),
+        ("WEBDYNO_JWT_KEY=hush and", "WEBDYNO_JWT_KEY=*** and"),
+        ("Bearer eyJhbGciOi.eyJzdWIi.c2ln-_x, or", "Bearer ***, or"),
     ],
 )
 def test_credentials_are_taken_out(text: str, expected: str) -> None:

@@ -11,6 +11,7 @@ from typing import Protocol
 from harness.ground.names import choose
 from harness.machine.backends.backend import Backend, Party
 from harness.machine.custody.journal import Journal
+from harness.machine.services.keys import draw_keys
 from harness.machine.services.postgres import start_postgres
 from harness.machine.services.postgres_database import VARIABLE
 
@@ -18,15 +19,32 @@ from harness.machine.services.postgres_database import VARIABLE
 class Service(Protocol):
     """A backing service that runs."""
 
-    name: str
-    version: str
-    origin: str
-    party: Party | None
-    """Its processes; None where they are not ours to see."""
+    @property
+    def name(self) -> str:
+        """As scenarios ask for it."""
+
+    @property
+    def version(self) -> str:
+        """For the record."""
+
+    @property
+    def origin(self) -> str:
+        """Where it came from, such as `wheel`; for the record."""
+
+    @property
+    def party(self) -> Party | None:
+        """Its processes; None where there are none, or none that are ours to see."""
 
     @property
     def variables(self) -> Mapping[str, str]:
         """What a SUT's environment must hold; values may be secret."""
+
+    @property
+    def for_clients(self) -> Mapping[str, str]:
+        """What the generator's environment must hold, and what `verify` knows; values may be secret."""
+
+    def reset(self) -> None:
+        """Bring it into the state in which every SUT finds it; raises EnvironmentUnfit."""
 
     def stop(self) -> None:
         """End it and remove what it made; harmless when repeated."""
@@ -54,7 +72,22 @@ def _postgres(around: Surroundings) -> Service:
     )
 
 
-STARTERS: Mapping[str, Callable[[Surroundings], Service]] = {"postgres": _postgres}
+def _valkey(around: Surroundings) -> Service:
+    # late: not every command needs it, and its client takes a third of a second to import
+    from harness.machine.services.valkey import start_valkey
+
+    return start_valkey(around.backend, around.journal, cpus=around.cpus, log=around.logs / "valkey.log")
+
+
+def _keys(_around: Surroundings) -> Service:
+    return draw_keys()
+
+
+STARTERS: Mapping[str, Callable[[Surroundings], Service]] = {
+    "postgres": _postgres,
+    "valkey": _valkey,
+    "keys": _keys,
+}
 
 
 def start_services(names: Iterable[str], around: Surroundings) -> tuple[Service, ...]:

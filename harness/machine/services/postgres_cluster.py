@@ -1,7 +1,6 @@
 """A PostgreSQL of a run's own: its folder, its settings, and the command that starts it.
 
-PostgreSQL refuses to run as root. As root it gets a uid that nothing else has, so that a variant, which runs
-as `nobody`, can neither end it nor look into it.
+PostgreSQL refuses to run as root, who starts it as another uid (`owner`).
 """
 
 from __future__ import annotations
@@ -11,26 +10,13 @@ import pwd
 import secrets
 import shutil
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.ground import process
 from harness.ground.errors import EnvironmentUnfit
+from harness.machine.services.owner import OWNER, as_uid, give, is_open
 from harness.machine.services.postgres_binaries import Binaries
-
-ADDRESS = "127.0.0.1"
-_OWNER = 65533
-"""The uid and gid of a server that root starts; no distribution gives it out."""
-
-_DROP = """\
-import os, sys
-uid = int(sys.argv[1])
-os.setgroups([])
-os.setgid(uid)
-os.setuid(uid)
-os.execv(sys.argv[2], sys.argv[2:])
-"""
 
 _SETTINGS = """\
 # Reachable from this machine alone, by password alone.
@@ -87,14 +73,7 @@ class Cluster:
         server = (str(self.bin / "postgres"), "-D", str(self.data), "-p", str(port))
         # The kernel keeps a System V segment of a killed server, but not with the namespace that held it.
         apart = shutil.which("unshare") if os.geteuid() == 0 and sys.platform == "linux" else None
-        return ((apart, "--ipc") if apart else ()) + _as_uid(_OWNER) + server
-
-
-def home_for(run: str) -> Path:
-    """Return a folder that is not there yet, whose name begins with `webdyno-`, for a run's cluster."""
-    name = f"webdyno-{run}-postgres-{secrets.token_hex(4)}"
-    places = (Path(tempfile.gettempdir()), Path("/var/tmp"), Path("/tmp"))  # noqa: S108 - under a name that nobody knows
-    return next((place for place in places if _is_open(place)), places[0]) / name
+        return ((apart, "--ipc") if apart else ()) + as_uid(OWNER) + server
 
 
 def make_cluster(binaries: Binaries, home: Path) -> Cluster:
@@ -136,7 +115,7 @@ def _initialise(programs: Path, data: Path, secret: Path) -> None:
             os.chown(path, maker, maker)
     done = process.run(
         (
-            *_as_uid(maker),
+            *as_uid(maker),
             str(programs / "initdb"),
             f"--pgdata={data}",
             f"--pwfile={secret}",
@@ -158,19 +137,7 @@ def _initialise(programs: Path, data: Path, secret: Path) -> None:
             log="\n".join((done.output + done.complaint).splitlines()[-15:]),
         )
     if os.geteuid() == 0:
-        _give(data)
-
-
-def _give(folder: Path) -> None:
-    """Hand a tree to the server's uid."""
-    os.chown(folder, _OWNER, _OWNER)
-    for path in folder.rglob("*"):
-        os.chown(path, _OWNER, _OWNER, follow_symlinks=False)
-
-
-def _as_uid(uid: int) -> tuple[str, ...]:
-    """Return the prefix under which root runs a program as another uid; nothing where we are not root."""
-    return (sys.executable, "-I", "-S", "-c", _DROP, str(uid)) if os.geteuid() == 0 else ()
+        give(data)
 
 
 def _named_uid() -> int:
@@ -188,7 +155,7 @@ def _named_uid() -> int:
 
 def _reachable(binaries: Binaries, home: Path) -> Path:
     """Return the programs' folder, or that of a copy where the server's uid could not reach them."""
-    if os.geteuid() != 0 or _is_open(binaries.bin):
+    if os.geteuid() != 0 or is_open(binaries.bin):
         return binaries.bin
     # A wheel's programs look for their libraries in `<package>.libs` beside the package.
     package = binaries.bin.parent.parent
@@ -202,9 +169,3 @@ def _reachable(binaries: Binaries, home: Path) -> Path:
                 ignore=shutil.ignore_patterns("include", "*.a", "__pycache__"),
             )
     return copy / package.name / binaries.bin.relative_to(package)
-
-
-def _is_open(folder: Path) -> bool:
-    """Return whether every uid can reach a folder."""
-    real = folder.resolve()
-    return real.is_dir() and all(path.stat().st_mode & 0o001 for path in (real, *real.parents))

@@ -33,6 +33,14 @@ class PostgresService:
         """Return what a SUT's environment must hold."""
         return {VARIABLE: self.url}
 
+    @property
+    def for_clients(self) -> Mapping[str, str]:
+        """Return nothing: no user of a SUT sees its database."""
+        return {}
+
+    def reset(self) -> None:
+        """Do nothing: SUTs may only read."""
+
     def stop(self) -> None:
         """End the server, or drop the database; harmless when repeated."""
         undo, self._undo = self._undo, _nothing
