@@ -8,8 +8,14 @@ from pydantic import BaseModel, EmailStr, Field, HttpUrl, ValidationInfo, field_
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
+from domain.description import Operation
+
 MAX_BODY_BYTES = 1 << 20
 """Greater request bodies are refused before they are parsed."""
+
+
+# What HttpUrl accepts of schemes it does not put into the JSON schema.
+WebAddress = Annotated[HttpUrl, Field(json_schema_extra={"pattern": "^https?://"})]
 
 
 class AIServiceRequest(BaseModel):
@@ -24,7 +30,7 @@ class AIServiceRequest(BaseModel):
     prompt: Annotated[str, Field(min_length=5, max_length=2000)]
     temperature: Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)] = 0.7
     web_search: bool = False
-    reference_urls: Annotated[list[HttpUrl] | None, Field(validate_default=True)] = None
+    reference_urls: Annotated[list[WebAddress] | None, Field(validate_default=True)] = None
     contact_email: EmailStr
 
     @field_validator("reference_urls")
@@ -53,3 +59,12 @@ class Accepted(TypedDict):
 def accept(request: AIServiceRequest) -> Accepted:  # noqa: ARG001 - the article's service keeps nothing of it
     """Take a valid request on; like the article's service, it gives every one the same task id."""
     return {"status": "success", "data": {"task_id": "task_123456"}}
+
+
+GENERATE = Operation(
+    "generate",
+    "Take a request for generated text on",
+    answers=Accepted,
+    takes=AIServiceRequest,
+    refusals=(400, 413, 415, 422),
+)

@@ -10,6 +10,8 @@ from pydantic import BaseModel, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
+from domain.description import Operation
+
 _QUERY = "SELECT content, create_time FROM ai_chat WHERE user_id = {} ORDER BY create_time, id"
 
 QUERY_NUMBERED = _QUERY.format("$1")
@@ -27,7 +29,7 @@ def _digits(value: Any) -> Any:  # noqa: ANN401 - pydantic hands over whatever i
     return value
 
 
-UserId = Annotated[int, BeforeValidator(_digits), Field(ge=1, le=2**31 - 1)]
+UserId = Annotated[int, Field(ge=1, le=2**31 - 1), BeforeValidator(_digits)]
 """The id of a user: what fits PostgreSQL's `int` and is positive."""
 
 
@@ -60,3 +62,12 @@ def history_body(user_id: int, rows: Iterable[Iterable[Any]]) -> History:
             {"content": content, "time": time.isoformat(timespec="microseconds")} for content, time in rows
         ],
     }
+
+
+HISTORY = Operation(
+    "history",
+    "Return a user's chats, the oldest first",
+    answers=History,
+    path=HistoryPath,
+    refusals=(422, 503),
+)

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from api import failures, generate, history
+from api.description import Described, add_pages, described
 from api.resources import lifespan
-from fastapi import FastAPI
+from domain.basics import HEALTHZ, HELLO
 
-app = FastAPI(title="AI service", lifespan=lifespan, redirect_slashes=False)
+app = Described(lifespan=lifespan, redirect_slashes=False)
 failures.add_handlers(app)
 
 
-@app.api_route("/healthz", methods=["GET", "HEAD"])
+@app.api_route("/healthz", methods=["GET", "HEAD"], **described(HEALTHZ))
 async def healthz() -> dict[str, str]:
     """Tell that the worker serves."""
     return {"status": "ok"}
 
 
-@app.api_route("/json", methods=["GET", "HEAD"])
+@app.api_route("/json", methods=["GET", "HEAD"], **described(HELLO))
 async def hello() -> dict[str, str]:
     """Greet."""
     return {"message": "Hello, World!"}
@@ -24,3 +25,4 @@ async def hello() -> dict[str, str]:
 
 for module in (history, generate):
     app.include_router(module.router)
+add_pages(app)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from api import failures, generate, history, resources
+from api import description, failures, generate, history, resources
 from domain.ai_request import MAX_BODY_BYTES
+from domain.basics import HEALTHZ, HELLO
+from domain.description import described
 from domain.settings import Settings
 from flask import Blueprint, Flask
 
@@ -11,12 +13,14 @@ basics = Blueprint("basics", __name__)
 
 
 @basics.get("/healthz")
+@described(HEALTHZ)
 def healthz() -> dict[str, str]:
     """Tell that the worker serves."""
     return {"status": "ok"}
 
 
 @basics.get("/json")
+@described(HELLO)
 def hello() -> dict[str, str]:
     """Greet."""
     return {"message": "Hello, World!"}
@@ -29,6 +33,6 @@ def create_app() -> Flask:
     app.url_map.merge_slashes = False
     resources.open_all(app, Settings.from_environment())
     failures.add_handlers(app)
-    for routes in (basics, history.routes, generate.routes):
+    for routes in (basics, history.routes, generate.routes, description.routes):
         app.register_blueprint(routes)
     return app

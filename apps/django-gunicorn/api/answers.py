@@ -46,6 +46,7 @@ def answering(*methods: str) -> Callable[[View], View]:
                 errors = error.errors(include_url=False, include_context=False, include_input=False)
                 return failure(422, broken_rules(errors))
 
+        vars(guarded)["methods"] = methods
         return guarded
 
     return decorate

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import path
-from domain.ai_request import AIServiceRequest, accept
+from domain.ai_request import GENERATE, AIServiceRequest, accept
+from domain.description import described
 
 from api.answers import answering, json_body
 
 
 @answering("POST")
+@described(GENERATE)
 def generate(request: HttpRequest) -> HttpResponse:
     """Take a request for generated text on."""
     return JsonResponse(accept(AIServiceRequest.model_validate(json_body(request))))

@@ -5,13 +5,15 @@ from __future__ import annotations
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import path
-from domain.history import QUERY_FORMAT, HistoryPath, history_body
+from domain.description import described
+from domain.history import HISTORY, QUERY_FORMAT, HistoryPath, history_body
 
 from api.answers import answering
 from api.resources import require_database
 
 
 @answering("GET", "HEAD")
+@described(HISTORY)
 def history(_request: HttpRequest, user_id: str) -> HttpResponse:
     """Return a user's chats, the oldest first."""
     require_database()

@@ -4,23 +4,33 @@ from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import path
+from domain.basics import HEALTHZ, HELLO
+from domain.description import described
 
-from api import generate, history
+from api import description, generate, history
 from api.answers import answering, not_found, server_error
 
 
 @answering("GET", "HEAD")
+@described(HEALTHZ)
 def healthz(_request: HttpRequest) -> HttpResponse:
     """Tell that the worker serves."""
     return JsonResponse({"status": "ok"})
 
 
 @answering("GET", "HEAD")
+@described(HELLO)
 def hello(_request: HttpRequest) -> HttpResponse:
     """Greet."""
     return JsonResponse({"message": "Hello, World!"})
 
 
-urlpatterns = [path("healthz", healthz), path("json", hello), *history.urls, *generate.urls]
+urlpatterns = [
+    path("healthz", healthz),
+    path("json", hello),
+    *history.urls,
+    *generate.urls,
+    *description.urls,
+]
 handler404 = not_found
 handler500 = server_error

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from domain.ai_request import Accepted, AIServiceRequest, accept
+from domain.ai_request import GENERATE, Accepted, AIServiceRequest, accept
 from fastapi import APIRouter, Depends
 
 from api.bodies import BoundedRoute, require_json
+from api.description import described
 
 router = APIRouter(route_class=BoundedRoute)
 
 
-@router.post("/api/ai/generate", dependencies=[Depends(require_json)])
+@router.post("/api/ai/generate", dependencies=[Depends(require_json)], **described(GENERATE))
 async def generate(request: AIServiceRequest) -> Accepted:
     """Take a request for generated text on."""
     return accept(request)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from domain.ai_request import Accepted, AIServiceRequest, accept
+from domain.ai_request import GENERATE, Accepted, AIServiceRequest, accept
+from domain.description import described
 from flask import Blueprint
 
 from api.bodies import json_body
@@ -11,6 +12,7 @@ routes = Blueprint("generate", __name__)
 
 
 @routes.post("/api/ai/generate")
+@described(GENERATE)
 def generate() -> Accepted:
     """Take a request for generated text on."""
     return accept(AIServiceRequest.model_validate(json_body()))

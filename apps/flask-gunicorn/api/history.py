@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from domain.history import QUERY_FORMAT, History, HistoryPath, history_body
+from domain.description import described
+from domain.history import HISTORY, QUERY_FORMAT, History, HistoryPath, history_body
 from flask import Blueprint
 
 from api.resources import get_pool
@@ -11,6 +12,7 @@ routes = Blueprint("history", __name__)
 
 
 @routes.get("/api/ai/history/<user_id>")
+@described(HISTORY)
 def history(user_id: str) -> History:
     """Return a user's chats, the oldest first."""
     pool = get_pool()
