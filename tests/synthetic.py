@@ -17,6 +17,7 @@ from harness.ground.observations import (
     HostUsage,
     LoadTotals,
     Phases,
+    ProcessTotals,
     RequestTotals,
     SamplerRecord,
     SendLag,
@@ -130,6 +131,10 @@ def load_totals(requests: int = 56_000, users: int = USERS) -> LoadTotals:
         requests_per_user_max=requests // users + 2,
         connections_opened=users,
         censored=0,
+        by_process=(
+            ProcessTotals(users // 2, requests // 2),
+            ProcessTotals(users - users // 2, requests - requests // 2),
+        ),
     )
 
 

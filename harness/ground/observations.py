@@ -109,6 +109,15 @@ class Mistake:
 
 
 @dataclass(frozen=True, slots=True)
+class ProcessTotals:
+    """One generator process's part of the load."""
+
+    users: int
+    requests: int
+    """Answered in the window, errors included."""
+
+
+@dataclass(frozen=True, slots=True)
 class LoadTotals:
     """What the generator saw; times are summed over users and clipped to the window."""
 
@@ -145,6 +154,8 @@ class LoadTotals:
     """How late requests were sent; None where they follow no schedule."""
     mistakes: tuple[Mistake, ...] = ()
     """What the scenario's own code raised."""
+    by_process: tuple[ProcessTotals, ...] = ()
+    """One for each generator process, by its number; empty in records that are older than this field."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,6 +73,14 @@ RULES: tuple[Rule, ...] = (
         "read generator.log in the trial's folder, give the generator memory and CPUs enough, and run again",
     ),
     Rule(
+        "worker-imbalance",
+        "invalid",
+        "the users of every process of the load generator get as many answers as those of the others",
+        "requests per user within 10 % of the mean of all, or three standard deviations of chance",
+        "give every generator process a CPU of its own and hosts of equal speed; a scenario must not depend "
+        "on the process that it runs in",
+    ),
+    Rule(
         "scenario-mistakes",
         "invalid",
         "the scenario's own code raises nothing",

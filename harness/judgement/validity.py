@@ -51,6 +51,7 @@ _OF_EVERY_TRIAL: tuple[_Check, ...] = (
     sut.slow_interpreter,
 )
 _OF_WINDOW: tuple[_Check, ...] = (
+    generator.worker_imbalance,
     load.scenario_mistakes,
     load.errors,
     load.count_mismatch,

@@ -26,7 +26,7 @@ from harness.ground.histogram import write_log
 from harness.ground.observations import Assignment, GeneratorRecord, Phases
 from harness.loadgen.ensemble import GREETING, Ensemble, ProcessRecord
 from harness.loadgen.mistakes import in_words, merge_mistakes
-from harness.loadgen.tally import SECOND_NS, Tally, intervals, merge, seconds, totals
+from harness.loadgen.tally import SECOND_NS, Tally, intervals, merge, seconds, share_of, totals
 
 ASSIGNMENT = "WEBDYNO_ASSIGNMENT"
 """The environment variable that names the assignment's file."""
@@ -163,7 +163,9 @@ class Leader:
         with open(self._out / "series.jsonl", "w") as series:
             series.writelines(json.dumps(asdict(row)) + "\n" for row in seconds(tally))
         mistakes = merge_mistakes(mistake for record in each for mistake in record.mistakes)
-        record = GeneratorRecord(phases, replace(totals(tally), mistakes=mistakes), watch)
+        shares = tuple(share_of(one.tally) for one in each)
+        load = replace(totals(tally), mistakes=mistakes, by_process=shares)
+        record = GeneratorRecord(phases, load, watch)
         (self._out / "load.json").write_bytes(TypeAdapter(GeneratorRecord).dump_json(record))
 
     def _who_is_missing(self) -> str:

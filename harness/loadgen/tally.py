@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from harness.ground.histogram import SIZE, Histogram, Interval
-from harness.ground.observations import LoadTotals, RequestTotals, SendLag
+from harness.ground.observations import LoadTotals, ProcessTotals, RequestTotals, SendLag
 
 _Key = TypeVar("_Key")
 SECOND_NS = 1_000_000_000
@@ -127,6 +127,11 @@ def totals(tally: Tally) -> LoadTotals:
         first_errors=tuple(f"{kind}: {words}" for kind, words in sorted(tally.words.items())),
         lag=_lag(tally),
     )
+
+
+def share_of(tally: Tally) -> ProcessTotals:
+    """Return what one process's users were answered in the window."""
+    return ProcessTotals(users=len(tally.served), requests=sum(tally.served))
 
 
 def intervals(tally: Tally) -> Iterator[Interval]:

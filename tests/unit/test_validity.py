@@ -7,7 +7,7 @@ import synthetic
 from synthetic import PLACEMENT, USERS, WINDOW_NS, series, trial_record, watch
 
 from harness.ground.model import Cell, Finding, Load
-from harness.ground.observations import Mistake, SendLag, TrialRecord
+from harness.ground.observations import Mistake, ProcessTotals, SendLag, TrialRecord
 from harness.judgement import validity
 from harness.judgement.checks import generator, load, pairs, window
 from harness.judgement.rules import NOT_CHECKED, RULES
@@ -64,10 +64,27 @@ def with_host(**changes: int | None) -> TrialRecord:
     return replace(record, host=replace(record.host, **changes))  # type: ignore[arg-type]
 
 
+def shared(*requests: int) -> TrialRecord:
+    """Return a good trial of 20 users whose load as many generator processes shared evenly."""
+    users_ns = 20 * WINDOW_NS
+    return with_load(
+        requests=sum(requests),
+        users=20,
+        users_served=20,
+        connections_opened=20,
+        response_sum_ns=users_ns,
+        in_flight_ns=users_ns,
+        by_process=tuple(ProcessTotals(20 // len(requests), one) for one in requests),
+    )
+
+
 BROKEN: dict[str, tuple[str, TrialRecord, float | None]] = {
     "errors": ("invalid", with_load(errors=57), 57 / 560),
     "scenario-mistakes": ("invalid", with_load(mistakes=(MISTAKE, replace(MISTAKE, count=4))), 7.0),
     "worker-lost": ("invalid", replace(trial_record(), workers_lost=1), 1.0),
+    "worker-imbalance": ("invalid", shared(8989, 11_011), 10.11),
+    "worker-imbalance, few": ("invalid", shared(131, 69), 31.0),
+    "worker-imbalance, idle": ("invalid", shared(0, 5000, 5000, 5000), 100.0),
     "errors, never answered": ("invalid", with_load(censored=100), 10000 / 56100),
     "count-mismatch, more": ("invalid", with_load(sent=78_001, delivered=78_003), 2.0),
     "count-mismatch, fewer": ("invalid", with_load(sent=78_001, delivered=78_000), 1.0),
@@ -106,6 +123,8 @@ def test_a_broken_rule_is_found(case: str) -> None:
 
 KEPT: dict[str, TrialRecord] = {
     "errors": with_load(errors=56),
+    "worker-imbalance": shared(9000, 11_000),
+    "worker-imbalance, few": shared(130, 70),
     "starved-users": with_load(users_served=990),
     "littles-law": with_load(in_flight_ns=int(0.991 * USERS * WINDOW_NS)),
     "littles-law, requests": with_load(response_sum_ns=int(0.975 * USERS * WINDOW_NS)),
@@ -129,6 +148,8 @@ UNCHECKED: dict[str, TrialRecord] = {
     "errors": with_load(requests=0, response_sum_ns=0),
     "window-short": with_load(requests=0, response_sum_ns=0),
     "littles-law": slow(5, in_flight_ns=0, response_sum_ns=USERS * WINDOW_NS),
+    "worker-imbalance, one": with_load(by_process=(ProcessTotals(USERS, 56_000),)),
+    "worker-imbalance, old record": with_load(by_process=()),
     "send-lag": replace(scheduled(), load=replace(scheduled().load, lag=None)),  # type: ignore[type-var]
     "generator-busy": replace(trial_record(), watch=()),
     "generator-busy, waiting": replace(trial_record(), watch=(watch(wait=None),)),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from harness.ground.model import Finding
 from harness.ground.observations import TrialRecord
 from harness.judgement.checks.window import watch_in_window, window_of
@@ -11,6 +13,29 @@ from harness.judgement.rules import broken, unchecked
 def worker_lost(record: TrialRecord) -> Finding | None:
     """`worker-lost`: the figure is the number of generator processes that were lost."""
     return broken("worker-lost", float(record.workers_lost)) if record.workers_lost else None
+
+
+def worker_imbalance(record: TrialRecord) -> Finding | None:
+    """`worker-imbalance`: the figure is the greatest distance of a process from all, in requests per user.
+
+    It is in % of the mean. Of few requests chance leaves a process more or fewer than its share, with a
+    variance of at most that number (Poisson).
+    """
+    processes = window_of(record)[0].by_process
+    if not processes:
+        return unchecked("worker-imbalance", "the record does not tell the generator's processes apart")
+    if len(processes) == 1:
+        return unchecked("worker-imbalance", "the generator was a single process")
+    requests, users = sum(one.requests for one in processes), sum(one.users for one in processes)
+    if not requests:
+        return unchecked("worker-imbalance", "no request was answered in the window")
+    worst = 0.0
+    for one in processes:
+        due = requests * one.users / users
+        off = abs(one.requests - due)
+        if off > max(0.1 * due, 3 * math.sqrt(due)):
+            worst = max(worst, 100 * off / due)
+    return broken("worker-imbalance", worst) if worst else None
 
 
 def cpu(record: TrialRecord) -> Finding | None:
