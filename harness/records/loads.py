@@ -33,6 +33,8 @@ class LoadKeys(BaseModel):
     think: Literal["exponential", "constant"] = "exponential"
     rate_per_s: float | None = Field(default=None, gt=0, le=MOST_PER_S)
     arrivals: Literal["poisson", "constant"] = "poisson"
+    scenarios: tuple[str, ...] = ()
+    """Those that this load is for, which have no other then; all that have none of their own where empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ def load_of(keys: LoadKeys, where: str) -> Load:
             )
     if keys.profile == "rate" and keys.rate_per_s is None:
         raise UsageError("is missing", where=f"{where}.rate_per_s", remedy="add it: rate_per_s = …")
-    return Load(**keys.model_dump())
+    return Load(**keys.model_dump(exclude={"scenarios"}))
 
 
 def wished(load: Load, wishes: LoadWishes) -> Load:

@@ -5,18 +5,28 @@ from __future__ import annotations
 import random
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from harness.ground.errors import UsageError
-from harness.ground.model import Cell, Load, PlannedTrial, Stage, Timing, Variant
+from harness.ground.model import Cell, Load, PlannedTrial, Setting, Stage, Timing, Variant
 from harness.ground.names import choose, suggestion
 from harness.records.loads import LoadKeys, LoadWishes, load_of, wished
 
 TRIAL_OVERHEAD_S = 3.5
 """Start-up, the barrier, the drain and the clean-up of one trial, about, on two cores."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """Variants that run with other values of one of their settings too, each as a row of its own."""
+
+    variants: tuple[str, ...]
+    scenarios: tuple[str, ...]
+    setting: str
+    values: tuple[Setting, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +42,21 @@ class Suite:
     timing: Timing
     twins: tuple[str, ...]
     """The scenarios on which the first variant runs twice in each block, as an A/A pair."""
+    own_loads: Mapping[str, tuple[Load, ...]] = field(default_factory=dict)
+    """By scenario, the loads that stand in place of `loads` there."""
+    sweeps: tuple[Sweep, ...] = ()
+
+    def loads_of(self, scenario: str) -> tuple[Load, ...]:
+        """Return the loads of a scenario: its own, else those of all."""
+        return self.own_loads.get(scenario, self.loads)
+
+
+class _Sweep(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    variants: tuple[str, ...] = Field(min_length=1)
+    scenarios: tuple[str, ...] = Field(min_length=1)
+    setting: str = Field(min_length=1)
+    values: tuple[int | str, ...] = Field(min_length=1)
 
 
 class _Suite(BaseModel):
@@ -44,6 +69,7 @@ class _Suite(BaseModel):
     warmup_s: float = Field(ge=0, le=3600)
     aa: tuple[str, ...] = ()
     load: tuple[LoadKeys, ...] = Field(min_length=1)
+    sweep: tuple[_Sweep, ...] = ()
 
 
 def find_suites(folder: Path) -> dict[str, Path]:
@@ -61,15 +87,21 @@ def load_suite(path: Path) -> Suite:
         ) from error
     except ValidationError as error:
         raise _complaint(path, error) from error
+    loads = [(keys, load_of(keys, f"{path}: load.{place}")) for place, keys in enumerate(parsed.load)]
+    own: dict[str, tuple[Load, ...]] = {}
+    for keys, load in loads:
+        own |= {name: (*own.get(name, ()), load) for name in keys.scenarios}
     return Suite(
         name=path.stem,
         title=parsed.title,
         variants=parsed.variants,
         scenarios=parsed.scenarios,
-        loads=tuple(load_of(keys, f"{path}: load.{place}") for place, keys in enumerate(parsed.load)),
+        loads=tuple(load for keys, load in loads if not keys.scenarios),
         blocks=parsed.blocks,
         timing=Timing(warmup_s=parsed.warmup_s, window_s=parsed.window_s),
         twins=parsed.aa,
+        own_loads=own,
+        sweeps=tuple(Sweep(**sweep.model_dump()) for sweep in parsed.sweep),
     )
 
 
@@ -94,17 +126,31 @@ def narrow(
         suite,
         variants=tuple(variants) or suite.variants,
         scenarios=chosen,
-        loads=tuple(dict.fromkeys(wished(one, load) for one in suite.loads)),
+        loads=_wished(suite.loads, load),
+        own_loads={name: _wished(own, load) for name, own in suite.own_loads.items()},
         blocks=suite.blocks if blocks is None else blocks,
         timing=timing,
         twins=tuple(scenario for scenario in suite.twins if scenario in chosen),
     )
 
 
+def _wished(loads: Sequence[Load], wishes: LoadWishes) -> tuple[Load, ...]:
+    return tuple(dict.fromkeys(wished(load, wishes) for load in loads))
+
+
 def check_names(suite: Suite, variants: Mapping[str, Variant], scenarios: Mapping[str, object]) -> None:
-    """Raise UsageError for a variant or scenario that there is not."""
-    choose(suite.variants, variants, "variant")
-    choose((*suite.scenarios, *suite.twins), scenarios, "scenario")
+    """Raise UsageError for a variant, a scenario, a setting or a load that there is not."""
+    swept = [(name, sweep) for sweep in suite.sweeps for name in sweep.variants]
+    choose((*suite.variants, *(name for name, _ in swept)), variants, "variant")
+    swept_scenarios = [name for sweep in suite.sweeps for name in sweep.scenarios]
+    choose((*suite.scenarios, *suite.twins, *suite.own_loads, *swept_scenarios), scenarios, "scenario")
+    for name, sweep in swept:
+        choose((sweep.setting,), variants[name].settings, f"setting of {name}")
+    idle = [name for name in suite.scenarios if not suite.loads_of(name)]
+    if idle:
+        raise UsageError(
+            f"has no load for {idle[0]}", where=suite.name, remedy="add a [[load]] without `scenarios`"
+        )
 
 
 def lay_out(suite: Suite, variants: Mapping[str, Variant], seed: int) -> Stage:
@@ -118,7 +164,7 @@ def lay_out(suite: Suite, variants: Mapping[str, Variant], seed: int) -> Stage:
     trials: list[PlannedTrial] = []
     for block in range(1, suite.blocks + 1):
         for scenario in suite.scenarios:
-            for load in suite.loads:
+            for load in suite.loads_of(scenario):
                 cells = _cells(suite, variants, scenario, load)
                 order.shuffle(cells)
                 trials += [PlannedTrial(len(trials) + n, block, cell) for n, cell in enumerate(cells, 1)]
@@ -141,7 +187,15 @@ def _cells(suite: Suite, variants: Mapping[str, Variant], scenario: str, load: L
     ]
     cells = [Cell(name, scenario, load) for name in names]
     twin = [Cell(names[0], scenario, load, replica=1)] if names and scenario in suite.twins else []
-    return cells + twin
+    swept = [
+        Cell(name, scenario, load, {sweep.setting: value})
+        for sweep in suite.sweeps
+        if scenario in sweep.scenarios
+        for name in sweep.variants
+        if name in names
+        for value in sweep.values
+    ]
+    return cells + twin + swept
 
 
 def _complaint(path: Path, error: ValidationError) -> UsageError:
@@ -151,7 +205,9 @@ def _complaint(path: Path, error: ValidationError) -> UsageError:
     key = ".".join(str(part) for part in first["loc"])
     where = f"{path}: {key}" if key else str(path)
     if first["type"] == "extra_forbidden":
-        known = LoadKeys.model_fields if len(first["loc"]) > 1 else _Suite.model_fields
+        tables: Mapping[str, type[BaseModel]] = {"load": LoadKeys, "sweep": _Sweep}
+        table = tables[str(first["loc"][0])] if len(first["loc"]) > 1 else _Suite
+        known = table.model_fields
         return UsageError("is not a key", where=where, remedy=suggestion(str(first["loc"][-1]), known))
     if first["type"] == "missing":
         return UsageError("is missing", where=where, remedy=f"add it: {first['loc'][-1]} = …")

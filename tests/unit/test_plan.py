@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 from harness.ground.errors import UsageError
 from harness.ground.model import Cell, Load, Stage, Timing
 from harness.records.loads import LoadWishes
-from harness.records.plan import Suite, check_names, estimate_s, find_suites, lay_out, load_suite, narrow
+from harness.records.plan import (
+    Suite,
+    Sweep,
+    check_names,
+    estimate_s,
+    find_suites,
+    lay_out,
+    load_suite,
+    narrow,
+)
 
 ROOT = Path(__file__).parents[2]
 NAMES = ("fastapi-uvicorn", "flask-gunicorn", "django-gunicorn")
@@ -96,6 +105,29 @@ def test_a_twin_only_where_it_is_asked_for() -> None:
     twins = {key(trial.cell) for trial in lay_out(suite(), VARIANTS, 1).trials if trial.cell.replica}
     assert twins == {(NAMES[0], "hello", Load("closed", 1000), 1)}
     assert not any(trial.cell.replica for trial in lay_out(suite(twins=()), VARIANTS, 1).trials)
+
+
+def test_a_scenario_with_loads_of_its_own_has_no_other() -> None:
+    """The suite's loads are for those scenarios that have none of their own."""
+    own = Load("closed", 100)
+    trials = lay_out(suite(own_loads={"history": (own,)}), VARIANTS, 1).trials
+    assert {(trial.cell.scenario, trial.cell.load.users) for trial in trials} == {
+        ("hello", 1000),
+        ("history", 100),
+    }
+
+
+def test_a_sweep_adds_a_row_for_each_value() -> None:
+    """Beside its default, a variant runs in every block with each value, on the sweep's scenarios alone."""
+    wanted = suite(sweeps=(Sweep((NAMES[1],), ("history",), "threads", (4, 64)),))
+    trials = lay_out(wanted, VARIANTS, 1).trials
+    swept = Counter(
+        (trial.cell.variant, trial.cell.scenario, *trial.cell.settings.items())
+        for trial in trials
+        if trial.cell.settings
+    )
+    assert swept == {(NAMES[1], "history", ("threads", value)): wanted.blocks for value in (4, 64)}
+    assert len(trials) == wanted.blocks * (3 + 1 + 3 + 2)
 
 
 def test_what_a_variant_does_not_implement_is_left_out() -> None:
