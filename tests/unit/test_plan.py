@@ -170,6 +170,22 @@ def test_unknown_names_are_told() -> None:
             check_names(wrong, VARIANTS, scenarios)
 
 
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"sweeps": (Sweep((NAMES[1],), ("hello",), "thread", (4,)),)}, "setting of flask-gunicorn"),
+        ({"sweeps": (Sweep(("flask",), ("hello",), "threads", (4,)),)}, "did you mean"),
+        ({"sweeps": (Sweep((NAMES[1],), ("helo",), "threads", (4,)),)}, "did you mean hello"),
+        ({"own_loads": {"helo": (Load("closed", 1),)}}, "did you mean hello"),
+        ({"loads": (), "own_loads": {"hello": (Load("closed", 1),)}}, "has no load for history"),
+    ],
+)
+def test_a_sweep_or_load_for_what_there_is_not_is_told(changes: dict[str, object], says: str) -> None:
+    """Settings, variants and scenarios of sweeps and of loads are checked before anything starts."""
+    with pytest.raises(UsageError, match=f"(?s){says}"):
+        check_names(suite(**changes), VARIANTS, {"hello": None, "history": None})
+
+
 @pytest.mark.parametrize("path", find_suites(ROOT / "scenarios/suites").values(), ids=lambda path: path.stem)
 def test_the_suites_that_come_with_it_can_be_read(path: Path) -> None:
     """Every suite of the project names variants and scenarios that there are."""
