@@ -12,6 +12,7 @@ from harness.ground.names import choose
 from harness.machine.backends.backend import Backend, Party
 from harness.machine.custody.journal import Journal
 from harness.machine.services.keys import draw_keys
+from harness.machine.services.llm import behaviour_wanted, start_llm
 from harness.machine.services.postgres import start_postgres
 from harness.machine.services.postgres_database import VARIABLE
 
@@ -79,6 +80,16 @@ def _valkey(around: Surroundings) -> Service:
     return start_valkey(around.backend, around.journal, cpus=around.cpus, log=around.logs / "valkey.log")
 
 
+def _llm(around: Surroundings) -> Service:
+    return start_llm(
+        around.backend,
+        around.journal.run,
+        cpus=around.cpus,
+        log=around.logs / "llm.log",
+        behaviour=behaviour_wanted(),
+    )
+
+
 def _keys(_around: Surroundings) -> Service:
     return draw_keys()
 
@@ -86,6 +97,7 @@ def _keys(_around: Surroundings) -> Service:
 STARTERS: Mapping[str, Callable[[Surroundings], Service]] = {
     "postgres": _postgres,
     "valkey": _valkey,
+    "llm": _llm,
     "keys": _keys,
 }
 
