@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from api import resources
+from api import metrics, resources
 from django.conf import settings
 from domain.ai_request import MAX_BODY_BYTES
 from domain.settings import Settings
 
+given = Settings.from_environment()
+middleware = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.middleware.common.CommonMiddleware",
+]
 settings.configure(
     ALLOWED_HOSTS=["*"],  # whoever starts the service decides on which address it can be reached
     APPEND_SLASH=False,
-    DATABASES=resources.databases(Settings.from_environment()),
+    DATABASES=resources.databases(given),
     DATA_UPLOAD_MAX_MEMORY_SIZE=MAX_BODY_BYTES,
     DEBUG=False,
-    MIDDLEWARE=[
-        "django.middleware.security.SecurityMiddleware",
-        "django.middleware.common.CommonMiddleware",
-    ],
+    INSTALLED_APPS=[metrics.APP] if given.metrics else [],
+    MIDDLEWARE=metrics.around(middleware) if given.metrics else middleware,
     ROOT_URLCONF="api.urls",
     USE_I18N=False,
     USE_TZ=True,

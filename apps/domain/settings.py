@@ -32,14 +32,17 @@ class Settings:
     rate_limit: str | None
     """`WEBDYNO_RATE_LIMIT`, such as `100/second`: what one client may ask under `/api/`."""
     metrics: bool
-    """`WEBDYNO_METRICS=1`: whether `GET /metrics` is there."""
+    """`WEBDYNO_METRICS=1`: whether `GET /metrics` is there; `PROMETHEUS_MULTIPROC_DIR` goes with it."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
-        """Read them; raises ValueError for a pool's size or a key that is none."""
+        """Read them; raises ValueError for a pool's size a key that is none, or metrics without a folder."""
         size = int(environment.get("WEBDYNO_DB_POOL_SIZE", "16"))
         if size < 1:
             raise ValueError(f"WEBDYNO_DB_POOL_SIZE is {size}; a pool has at least one connection")
+        metrics = environment.get("WEBDYNO_METRICS") == "1"
+        if metrics and not environment.get("PROMETHEUS_MULTIPROC_DIR"):
+            raise ValueError("WEBDYNO_METRICS is 1; PROMETHEUS_MULTIPROC_DIR names no folder for the workers")
         key = environment.get("WEBDYNO_DOCUMENT_KEY")
         return cls(
             postgres_url=environment.get("WEBDYNO_POSTGRES_URL") or None,
@@ -52,5 +55,5 @@ class Settings:
             password=environment.get("WEBDYNO_PASSWORD") or None,
             document_key=bytes.fromhex(key) if key else None,
             rate_limit=environment.get("WEBDYNO_RATE_LIMIT") or None,
-            metrics=environment.get("WEBDYNO_METRICS") == "1",
+            metrics=metrics,
         )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from api import failures, generate, history
 from api.description import Described, add_pages, described
+from api.metrics import add_metrics
 from api.resources import lifespan
 from domain.basics import HEALTHZ, HELLO
+from domain.settings import Settings
 
 app = Described(lifespan=lifespan, redirect_slashes=False)
 failures.add_handlers(app)
@@ -26,3 +28,5 @@ async def hello() -> dict[str, str]:
 for module in (history, generate):
     app.include_router(module.router)
 add_pages(app)
+if Settings.from_environment().metrics:
+    add_metrics(app)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from api import description, failures, generate, history, resources
+from api import description, failures, generate, history, metrics, resources
 from domain.ai_request import MAX_BODY_BYTES
 from domain.basics import HEALTHZ, HELLO
 from domain.description import described
@@ -31,8 +31,11 @@ def create_app() -> Flask:
     app = Flask(__name__, static_folder=None)
     app.config.update(MAX_CONTENT_LENGTH=MAX_BODY_BYTES, PROVIDE_AUTOMATIC_OPTIONS=False)
     app.url_map.merge_slashes = False
-    resources.open_all(app, Settings.from_environment())
+    settings = Settings.from_environment()
+    resources.open_all(app, settings)
     failures.add_handlers(app)
     for routes in (basics, history.routes, generate.routes, description.routes):
         app.register_blueprint(routes)
+    if settings.metrics:
+        metrics.add_metrics(app)
     return app

@@ -7,7 +7,7 @@ from django.urls import path
 from domain.basics import HEALTHZ, HELLO
 from domain.description import described
 
-from api import description, generate, history
+from api import description, generate, history, metrics
 from api.answers import answering, not_found, server_error
 
 
@@ -31,6 +31,7 @@ urlpatterns = [
     *history.urls,
     *generate.urls,
     *description.urls,
+    *metrics.urls(),
 ]
 handler404 = not_found
 handler500 = server_error

@@ -13,6 +13,7 @@ from harness.machine.backends.backend import Backend, Party
 from harness.machine.custody.journal import Journal
 from harness.machine.services.keys import draw_keys
 from harness.machine.services.llm import behaviour_wanted, start_llm
+from harness.machine.services.metrics import make_metrics
 from harness.machine.services.postgres import start_postgres
 from harness.machine.services.postgres_database import VARIABLE
 
@@ -94,11 +95,16 @@ def _keys(_around: Surroundings) -> Service:
     return draw_keys()
 
 
+def _metrics(around: Surroundings) -> Service:
+    return make_metrics(around.journal)
+
+
 STARTERS: Mapping[str, Callable[[Surroundings], Service]] = {
     "postgres": _postgres,
     "valkey": _valkey,
     "llm": _llm,
     "keys": _keys,
+    "metrics": _metrics,
 }
 
 
