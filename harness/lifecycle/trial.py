@@ -149,7 +149,7 @@ def _follow(bench: Bench, generator: Generator, sut: Party, sampler: Sampler, te
     look_ns = 0
     while clock.now_ns() < limit_ns:
         sampler.take_due()
-        ended: str | None = None
+        ended: _Spoiled | None = None
         if clock.now_ns() >= look_ns:
             look_ns = clock.now_ns() + 500_000_000
             ended = _ended(generator, sut)  # before its last words are heard, lest they be missed
@@ -165,21 +165,22 @@ def _follow(bench: Bench, generator: Generator, sut: Party, sampler: Sampler, te
                 sampler.take_due()  # the window's end, where the generator was quicker to tell than we
                 return
         if ended is not None:
-            raise _Spoiled(ended)
+            raise ended
         due_ns = sampler.due_ns
         now_ns = clock.now_ns()
         clock.sleep(_TURN_S if due_ns is None else min(_TURN_S, (due_ns - now_ns) / 1e9))
     raise _Spoiled(f"the generator was not done within {allowed_s:g} s\n{generator.why()}")
 
 
-def _ended(generator: Generator, sut: Party) -> str | None:
+def _ended(generator: Generator, sut: Party) -> _Spoiled | None:
     """Return in words which of the two has ended; None where both run."""
     look = sut.look()
     if look.exit is not None:
-        return f"the SUT ended with status {look.exit} under load"
+        return _Spoiled(f"the SUT ended with status {look.exit} under load")
     status = generator.party.look().exit
     if status is not None:
-        return f"the generator ended with status {status} before its work was done\n{generator.why()}"
+        why = f"the generator ended with status {status} before its work was done\n{generator.why()}"
+        return _Spoiled(why, workers_lost=1)
     return None
 
 

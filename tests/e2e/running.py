@@ -11,7 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,13 +73,23 @@ class Home:
         path.write_text(text)
         return path
 
-    def start(self, *arguments: str) -> Command:
-        """Start a command."""
-        return Command(self, arguments)
+    def start(self, *arguments: str, prefix: Sequence[str] = ()) -> Command:
+        """Start a command, by another one that becomes it where there is a prefix."""
+        return Command(self, arguments, prefix)
 
-    def run(self, *arguments: str) -> Command:
+    def run(self, *arguments: str, prefix: Sequence[str] = ()) -> Command:
         """Start the suite's run."""
-        return self.start("run", "--suite", "tiny.toml", "--apps", str(APPS), "--yes", *arguments)
+        apps = ("--apps", str(APPS), "--yes")
+        return self.start("run", "--suite", "tiny.toml", *apps, *arguments, prefix=prefix)
+
+    def scenarios(self, texts: Mapping[str, str]) -> None:
+        """Put these scenarios, by their names, beside the project's own `hello`."""
+        folder = self.folder / "scenarios"
+        folder.unlink()
+        folder.mkdir()
+        (folder / "hello.py").symlink_to(ROOT / "scenarios" / "hello.py")
+        for name, text in texts.items():
+            (folder / f"{name}.py").write_text(text)
 
     def do(self, *arguments: str) -> Ended:
         """Carry a command out to its end."""
@@ -137,13 +147,13 @@ class Home:
 class Command:
     """A command of webdyno that is going on; as a context it leaves nothing behind."""
 
-    def __init__(self, home: Home, arguments: tuple[str, ...]) -> None:
+    def __init__(self, home: Home, arguments: Sequence[str], prefix: Sequence[str] = ()) -> None:
         self.home = home
         self.output = home.folder / "output"
         self.complaint = home.folder / "complaint"
         with open(self.output, "wb") as output, open(self.complaint, "wb") as complaint:
             self.child = subprocess.Popen(
-                (sys.executable, "-m", "harness", *arguments),
+                (*prefix, sys.executable, "-m", "harness", *arguments),
                 cwd=home.folder,
                 env=home.environment,
                 stdin=subprocess.DEVNULL,
@@ -202,6 +212,19 @@ def listening() -> Iterator[int]:
         server.bind(("127.0.0.1", 0))
         server.listen()
         yield int(server.getsockname()[1])
+
+
+def codes(ended: Ended, by: str = "variant") -> Mapping[str, Mapping[str, str]]:
+    """Return the severity of each finding of a run that was checked, by variant or scenario, and code."""
+    cells: list[dict[str, Any]] = json.loads(ended.output)["cells"]
+    return {
+        cell["variant"]["id"] if by == "variant" else cell["scenario"]: {
+            finding["code"]: finding["severity"]
+            for finding in reversed(cell["findings"])  # the severest first: it wins
+            if not finding["remedy"].startswith("not checked")
+        }
+        for cell in cells
+    }
 
 
 def row_of(listed: Ended, run: str) -> Mapping[str, Any]:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from parties import as_root
-from running import Ended, Home
+from running import APPS, Home, codes
+
+from harness.judgement.rules import BY_CODE
+from harness.records.manifest import load_variant
+from harness.records.plan import lay_out, load_suite
 
 pytestmark = [as_root, pytest.mark.slow, pytest.mark.alone]
 BUSY = """
@@ -26,15 +31,33 @@ while True:
         pass
     time.sleep(0.02)
 """
-FAULTS = {
-    "hoarding": "oom-killed",
-    "lying": "errors",
-    "crashing": "sut-crashed",
-    "starving": "starved-users",
-    "restarting": "sut-restarted",
-    "dropping": "connection-churn",
+RULES_BROKEN_BY_VARIANTS = {
+    "trial-failed": "crashing",
+    "sut-crashed": "crashing",
+    "sut-restarted": "restarting",
+    "oom-killed": "hoarding",
+    "errors": "lying",
+    "starved-users": "starving",
+    "connection-churn": "dropping",
+    "window-short": "slow",
+    "few-blocks": "plain",
 }
-"""The variants of `apps/` by the rule that each is to break."""
+"""The variants of `apps/` that break each rule."""
+FOR_ALL = {"few-blocks", "overlap", "slow-interpreter", "host-noise"}
+"""What the run, or the machine, breaks."""
+RULES_BROKEN_BY_MACHINE = {"unsteady": "warning", "host-noise": "warning", "generator-busy": "invalid"}
+RULES_BROKEN_BY_SYSTEM = {"overlap": "note", "caps-not-enforced": "warning"}
+WITHOUT_GROUPS = ("unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /sys/fs/cgroup && exec "$@"', "sh")
+ON_ONE_CPU = ("taskset", "--cpu-list", "0")
+RULES_BROKEN_BY_DRIFT = {"aa-differs": 1, "unstable": 2}
+"""How many orders the twins stand in, over three blocks of a machine that gets slower and slower."""
+AGEING = """
+framework = "asyncio"
+server = "asyncio"
+interface = "sockets"
+concurrency = "1 process"
+start = ["python", "{server}", "--port", "{{port}}", "--born", "{born}", "--double-every-s", "16"]
+"""
 
 
 @contextmanager
@@ -47,33 +70,21 @@ def busy(cpu: int, turn: str = "fair") -> Iterator[None]:
             child.kill()
 
 
-def codes(ended: Ended) -> Mapping[str, Mapping[str, str]]:
-    """Return the severity of each finding that was checked, by variant and code."""
-    cells: list[dict[str, Any]] = json.loads(ended.output)["cells"]
-    return {
-        cell["variant"]["id"]: {
-            finding["code"]: finding["severity"]
-            for finding in reversed(cell["findings"])  # the severest first: it wins
-            if not finding["remedy"].startswith("not checked")
-        }
-        for cell in cells
-    }
-
-
 def test_faults_of_variants_are_named_and_the_run_goes_on(tmp_path: Path) -> None:
-    """Each fault breaks its rule; the variant without one breaks none that makes a trial invalid."""
+    """Each fault breaks its rules; the variant without one breaks none of them, nor any other."""
     home = Home(tmp_path / "home")
-    home.suite(blocks="1", variants=json.dumps([*FAULTS, "plain"]))
+    variants = sorted(set(RULES_BROKEN_BY_VARIANTS.values()))
+    home.suite(blocks="1", variants=json.dumps(variants))
     with home.run("--memory", "64m", "--json") as command:
         ended = command.end(bound_s=120)
     assert ended.status == 4, ended
     found = codes(ended)
-    for variant, code in FAULTS.items():
+    for code, variant in RULES_BROKEN_BY_VARIANTS.items():
         assert code in found[variant], (variant, found[variant])
-        assert "invalid" in found[variant].values(), (variant, found[variant])
-    assert "invalid" not in found["plain"].values(), found["plain"]
-    assert not {"connection-churn", "sut-restarted"} & found["plain"].keys()
-    assert len(home.trials()) == len(FAULTS) + 1
+        due = BY_CODE[code].severity
+        assert found[variant][code] == due, (variant, found[variant])
+    assert found["plain"].keys() <= FOR_ALL, found["plain"]
+    assert len(home.trials()) == len(variants)
 
 
 def test_a_machine_that_is_not_quiet_and_a_level_that_changes(tmp_path: Path) -> None:
@@ -83,6 +94,40 @@ def test_a_machine_that_is_not_quiet_and_a_level_that_changes(tmp_path: Path) ->
     with busy(0), busy(1, "first"), home.run("--json") as command:
         ended = command.end()
     found = codes(ended)["shifting"]
-    assert found["unsteady"] == "warning"
-    assert found["host-noise"] == "warning"
-    assert found["generator-busy"] == "invalid"
+    assert {code: found.get(code) for code in RULES_BROKEN_BY_MACHINE} == RULES_BROKEN_BY_MACHINE, found
+
+
+def test_a_system_that_can_give_little(tmp_path: Path) -> None:
+    """Where there is one CPU and no control groups, all share it, without caps, and both are told."""
+    home = Home(tmp_path / "home")
+    home.suite(blocks="1")
+    with home.run("--json", prefix=(*ON_ONE_CPU, *WITHOUT_GROUPS)) as command:
+        found = codes(command.end())["plain"]
+    assert {code: found.get(code) for code in RULES_BROKEN_BY_SYSTEM} == RULES_BROKEN_BY_SYSTEM, found
+
+
+@pytest.mark.parametrize("code", RULES_BROKEN_BY_DRIFT)
+def test_a_drift_is_told_by_twins(tmp_path: Path, code: str) -> None:
+    """A machine that gets slower makes twins differ where one always comes first, and unstable where not."""
+    home = Home(tmp_path / "home")
+    (home.folder / "apps" / "ageing").mkdir()
+    text = AGEING.format(server=APPS / "server.py", born=time.time())
+    (home.folder / "apps" / "ageing" / "variant.toml").write_text(text)
+    suite = home.suite(blocks="3", variants='["ageing"]')
+    suite.write_text(suite.read_text().replace("[[load]]", 'aa = ["hello"]\n[[load]]'))
+    with home.run("--json", "--seed", str(seed_of(suite, RULES_BROKEN_BY_DRIFT[code]))) as command:
+        ended = command.end(bound_s=120)
+    found = codes(ended)["ageing"]
+    assert set(RULES_BROKEN_BY_DRIFT) & found.keys() == {code}, found
+
+
+def seed_of(suite: Path, orders: int) -> int:
+    """Return a seed that puts the twins of a suite's one variant in so many orders."""
+    parsed = load_suite(suite)
+    variants = {name: load_variant(suite.parent / "apps" / name) for name in parsed.variants}
+    for seed in itertools.count():
+        trials = lay_out(parsed, variants, seed).trials
+        first = [one.cell.replica for one, _ in zip(trials[::2], trials[1::2], strict=True)]
+        if len(set(first)) == orders:
+            return seed
+    raise AssertionError("unreachable")

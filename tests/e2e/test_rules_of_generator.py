@@ -33,7 +33,7 @@ class Late(BenchUser):
 """Takes 10 ms of the generator's CPU before each request, on a condition."""
 CLOSED = Load("closed", 40)
 SCHEDULE = Load("rate", 100, rate_per_s=50.0)
-BROKEN: Mapping[str, tuple[str, Severity, Load, int]] = {
+RULES_BROKEN: Mapping[str, tuple[str, Severity, Load, int]] = {
     "worker-imbalance": ("self.environment.runner.worker_index == 1", "invalid", CLOSED, 2),
     "send-lag": ("True", "warning", SCHEDULE, 1),
 }
@@ -55,15 +55,15 @@ def findings(folder: Path, when: str, load: Load, processes: int) -> Mapping[str
     return {one.code: one.severity for one in found if not one.remedy.startswith(NOT_CHECKED)}
 
 
-@pytest.mark.parametrize("code", BROKEN)
+@pytest.mark.parametrize("code", RULES_BROKEN)
 def test_a_process_that_is_late_breaks_its_rule(tmp_path: Path, code: str) -> None:
     """A worker slower than the other, and sends that wait for the generator's CPU, are found."""
-    when, severity, load, processes = BROKEN[code]
+    when, severity, load, processes = RULES_BROKEN[code]
     assert findings(tmp_path, when, load, processes)[code] == severity
 
 
-@pytest.mark.parametrize("code", BROKEN)
+@pytest.mark.parametrize("code", RULES_BROKEN)
 def test_a_process_in_time_breaks_no_rule(tmp_path: Path, code: str) -> None:
     """The same load by the same processes, with nothing in their way, breaks neither rule."""
-    _, _, load, processes = BROKEN[code]
+    _, _, load, processes = RULES_BROKEN[code]
     assert code not in findings(tmp_path, "False", load, processes)

@@ -30,19 +30,20 @@ class Errs(BenchUser):
         """Read what is not there."""
         self.client.get("/json").json()["greeting"]
 '''
+RULES_BROKEN = {"scenario-mistakes": "KeyError: 'greeting'"}
+"""What is told of it."""
 
 
 def test_a_mistake_is_a_finding_of_the_run(tmp_path: Path) -> None:
     """The trial is invalid, and the finding in the terminal and in the summary has words, place and count."""
     home = Home(tmp_path / "home")
-    (home.folder / "scenarios").unlink()
-    (home.folder / "scenarios").mkdir()
-    (home.folder / "scenarios" / "errs.py").write_text(SCENARIO)
+    home.scenarios({"errs": SCENARIO})
     home.suite(scenarios='["errs"]', blocks="1")
     with home.run() as command:
         ended = command.end()
     assert ended.status == 4, ended
     line = 1 + SCENARIO.splitlines().index('        self.client.get("/json").json()["greeting"]')
-    assert "scenario-mistakes" in ended.output, ended.output
-    told = f"KeyError: 'greeting' (scenarios/errs.py:{line} in wrong)"
+    ((code, words),) = RULES_BROKEN.items()
+    assert code in ended.output, ended.output
+    told = f"{words} (scenarios/errs.py:{line} in wrong)"
     assert told in " ".join(ended.output.split()), ended.output

@@ -78,9 +78,12 @@ def test_a_generator_that_ends_right_after_its_last_word_was_done() -> None:
 
 
 def test_a_generator_that_ends_without_a_word_spoils_its_trial() -> None:
-    """An end before the work was done is the trial's reason."""
-    with pytest.raises(trial._Spoiled, match="the generator ended with status 0 before its work was done"):
+    """An end before the work was done is the trial's reason, and a process that was lost."""
+    with pytest.raises(
+        trial._Spoiled, match="the generator ended with status 0 before its work was done"
+    ) as lost:
         follow(Generator(says_done=False))
+    assert lost.value.workers_lost == 1
 
 
 def test_lost_workers_are_counted_with_the_reason() -> None:

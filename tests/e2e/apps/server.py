@@ -36,7 +36,7 @@ class Server:
         starving = self.options.starve and self.connections % 2 == 0
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
-                lines = head.decode("latin-1").split("\r\n")
+                lines = head.decode("latin-1").lstrip().split("\r\n")  # empty lines before are none
                 method, target, _ = lines[0].split(" ")
                 headers = dict(line.lower().split(": ", 1) for line in lines[1:] if line)
                 await reader.readexactly(int(headers.get("content-length", "0")))
@@ -65,7 +65,9 @@ class Server:
     def pause_s(self) -> float:
         """Return the pause before an answer."""
         late = self.greetings and time.monotonic() - self.first_s > self.options.slow_after_s
-        return 2 * PAUSE_S if late else PAUSE_S
+        age_s = max(0.0, time.time() - self.options.born)
+        pause_s = self.options.pause_s * 2 ** (age_s / self.options.double_every_s)
+        return float(2 * pause_s if late else pause_s)
 
     def misbehaves(self) -> bool:
         """Fail as the options ask; return whether the answer is to be wrong."""
@@ -121,6 +123,9 @@ def main() -> None:
     parser.add_argument("--restart-after", type=int, default=-1)
     parser.add_argument("--drop-after", type=int, default=-1)
     parser.add_argument("--slow-after-s", type=float, default=1e9)
+    parser.add_argument("--pause-s", type=float, default=PAUSE_S)
+    parser.add_argument("--born", type=float, default=0.0)
+    parser.add_argument("--double-every-s", type=float, default=1e18)
     parser.add_argument("--starve", action="store_true")
     parser.add_argument("--refuse-to-start", action="store_true")
     options = parser.parse_args()
