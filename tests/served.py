@@ -78,7 +78,7 @@ def serving(
     url = f"http://127.0.0.1:{port}"
     command = process.Command(
         manifest.start_command(variant, host="127.0.0.1", port=port, caps=Caps(cpus, 1 << 30), settings={}),
-        "/",
+        str(apps / name),
         environments.sut_environment(environment, variant, services, apps_root=apps),
         str(log),
     )

@@ -17,6 +17,11 @@ REFUSED = {
     "code": "validation_failed",
     "details": [{"field": field} for field in ("model_name", "prompt", "temperature")],
 }
+DOCUMENT = {
+    "openapi": "3.1.0",
+    "paths": {path: {} for path in ("/healthz", "/json", "/api/ai/history/{user_id}", "/api/ai/generate")},
+    "components": {"schemas": {"Padding": {"description": "x" * 4800}}},
+}
 HISTORY = b"/api/ai/history/"
 ROWS = 100
 
@@ -39,6 +44,7 @@ REPLIES = {
     b"/healthz": reply(b"200 OK", OK),
     b"/json": reply(b"200 OK", GREETING),
     b"/api/ai/generate": reply(b"200 OK", ACCEPTED),
+    b"/openapi.json": reply(b"200 OK", DOCUMENT),
 }
 REPLIES |= {HISTORY + b"%d" % user_id: reply(b"200 OK", history_of(user_id)) for user_id in range(1, 1001)}
 NOT_FOUND = reply(b"404 Not Found", {"status": "error"})

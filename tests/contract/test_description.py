@@ -106,6 +106,15 @@ def test_the_pages_are_the_same_everywhere(all_served: dict[str, Served]) -> Non
 
 
 @pytest.mark.slow
+def test_the_documents_are_of_one_size(serve: Serve, all_served: dict[str, Served]) -> None:
+    """A variant writes as much as another, and the null SUT as much as they, to a quarter."""
+    sizes = [len(httpx.get(f"{served.url}/openapi.json").content) for served in all_served.values()]
+    with serve("null-uvloop", {}) as null:
+        sizes.append(len(httpx.get(f"{null.url}/openapi.json").content))
+    assert max(sizes) <= 1.25 * min(sizes), sizes
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", VARIANTS)
 def test_nothing_is_logged(name: str, serve: Serve) -> None:
     """Making the document complains of nothing."""

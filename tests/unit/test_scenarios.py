@@ -114,3 +114,24 @@ def test_body_check_of_validate(task: str) -> None:
         "broken": [(422, refused), (422, {**refused, "details": details[:2]}), (200, accepted)],
     }
     assert kinds(complaints("validate", "Validate", task, *answers[task])) == [None, "body", "status"]
+
+
+@pytest.mark.slow
+def test_body_check_of_openapi() -> None:
+    """`openapi` wants a document that is whole: of OpenAPI 3, with the service's paths and schemas."""
+    paths: dict[str, object] = {
+        path: {} for path in ("/healthz", "/json", "/api/ai/history/{user_id}", "/api/ai/generate")
+    }
+    whole = {"openapi": "3.1.0", "paths": paths, "components": {"schemas": {"A": {}}}}
+    told = complaints(
+        "openapi",
+        "OpenApi",
+        "document",
+        (200, whole),
+        (200, {**whole, "openapi": "2.0"}),
+        (200, {**whole, "paths": {"/json": {}}}),
+        (200, {**whole, "components": {"schemas": {}}}),
+        (200, {"status": "ok"}),
+        (404, whole),
+    )
+    assert kinds(told) == [None, "body", "body", "body", "body", "status"]
