@@ -28,4 +28,4 @@ settings.configure(
 from django.core.wsgi import get_wsgi_application  # noqa: E402 - Django's parts read the settings
 
 application = get_wsgi_application()
-resources.open_all()
+resources.open_all(given)

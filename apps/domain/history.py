@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BaseModel, BeforeValidator, Field
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel
 from typing_extensions import TypedDict
 
 from domain.description import Operation
+from domain.row_id import RowId
 
 _QUERY = "SELECT content, create_time FROM ai_chat WHERE user_id = {} ORDER BY create_time, id"
 
@@ -19,24 +18,11 @@ QUERY_NUMBERED = _QUERY.format("$1")
 QUERY_FORMAT = _QUERY.format("%s")
 """For drivers of the DB-API's `format` style; they send the same statement to the server."""
 
-_DIGITS = re.compile(r"[0-9]{1,10}")
-
-
-def _digits(value: Any) -> Any:  # noqa: ANN401 - pydantic hands over whatever it was given
-    # int() and pydantic also take "+1", "1_0", " 1" and "1.0"; in a path those are other resources.
-    if isinstance(value, str) and not _DIGITS.fullmatch(value):
-        raise PydanticCustomError("int_parsing", "Input should be an integer of at most ten decimal digits")
-    return value
-
-
-UserId = Annotated[int, Field(ge=1, le=2**31 - 1), BeforeValidator(_digits)]
-"""The id of a user: what fits PostgreSQL's `int` and is positive."""
-
 
 class HistoryPath(BaseModel):
     """The parameters of the history's path, for frameworks that hand them over as text."""
 
-    user_id: UserId
+    user_id: RowId
 
 
 class Chat(TypedDict):

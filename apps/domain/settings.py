@@ -44,6 +44,8 @@ class Settings:
         if metrics and not environment.get("PROMETHEUS_MULTIPROC_DIR"):
             raise ValueError("WEBDYNO_METRICS is 1; PROMETHEUS_MULTIPROC_DIR names no folder for the workers")
         key = environment.get("WEBDYNO_DOCUMENT_KEY")
+        if key and len(bytes.fromhex(key)) != 32:
+            raise ValueError("WEBDYNO_DOCUMENT_KEY is not 32 bytes")
         return cls(
             postgres_url=environment.get("WEBDYNO_POSTGRES_URL") or None,
             db_pool_size=size,

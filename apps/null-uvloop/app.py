@@ -23,14 +23,15 @@ DOCUMENT = {
     "components": {"schemas": {"Padding": {"description": "x" * 4800}}},
 }
 HISTORY = b"/api/ai/history/"
+DOCUMENTS = b"/api/ai/documents"
 ROWS = 100
 
 
-def reply(status: bytes, value: object) -> bytes:
-    """Return a whole response."""
+def reply(status: bytes, value: object, more: bytes = b"") -> bytes:
+    """Return a whole response; `more` are header lines of its own."""
     body = json.dumps(value).encode()
-    head = b"HTTP/1.1 %b\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
-    return head % (status, len(body)) + body
+    head = b"HTTP/1.1 %b\r\n%bContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+    return head % (status, more, len(body)) + body
 
 
 def history_of(user_id: int) -> dict[str, object]:
@@ -40,6 +41,13 @@ def history_of(user_id: int) -> dict[str, object]:
     return {"user_id": user_id, "history": [{"content": content, "time": time} for time in times]}
 
 
+def document(number: int) -> dict[str, object]:
+    """Return a document that is there from the start."""
+    content = f"Document {number}. " + "What is sealed here is read by nobody else. " * (5 + number % 40)
+    created = "2025-01-01T00:00:00.000000+00:00"
+    return {"id": number, "title": f"document {number}", "content": content, "created": created}
+
+
 REPLIES = {
     b"/healthz": reply(b"200 OK", OK),
     b"/json": reply(b"200 OK", GREETING),
@@ -47,6 +55,8 @@ REPLIES = {
     b"/openapi.json": reply(b"200 OK", DOCUMENT),
 }
 REPLIES |= {HISTORY + b"%d" % user_id: reply(b"200 OK", history_of(user_id)) for user_id in range(1, 1001)}
+REPLIES |= {DOCUMENTS + b"/%d" % number: reply(b"200 OK", document(number)) for number in range(1, 1001)}
+REPLIES[DOCUMENTS] = reply(b"201 Created", {"id": 1001}, b"Location: /api/ai/documents/1001\r\n")
 NOT_FOUND = reply(b"404 Not Found", {"status": "error"})
 BROKEN = reply(b"422 Unprocessable Content", REFUSED)
 

@@ -135,6 +135,8 @@ def _compare(expect: Expectation, answer: httpx.Response) -> list[str]:
         found.append(f"status: {expect.status} due, {answer.status_code} seen")
     for name, due in expect.headers.items():
         seen = answer.headers.get(name)
+        if "{id}" in due:
+            due = due.replace("{id}", _id(answer))
         if seen is None or _tokens(seen) != _tokens(due):
             found.append(f"header {name}: {due!r} due, {seen!r} seen")
     return found + _compare_body(expect, answer)
@@ -148,6 +150,14 @@ def _compare_body(expect: Expectation, answer: httpx.Response) -> list[str]:
     except ValueError:
         return [f"body: JSON due, {answer.text[:80]!r} seen"]
     return differences(expect.json, seen)
+
+
+def _id(answer: httpx.Response) -> str:
+    """Return the `id` of an answer's body; nothing where there is none."""
+    try:
+        return str(answer.json()["id"])
+    except (ValueError, KeyError, TypeError):
+        return ""
 
 
 def _tokens(value: str) -> frozenset[str]:

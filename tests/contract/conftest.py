@@ -14,11 +14,13 @@ import pytest
 from served import APPS, POOL_SIZE, VARIANTS, Database, Serve, Served, accepts, free_port, serving, wait_until
 
 from harness.ground import process
-from harness.machine.services import seed
 from harness.machine.services.owner import home_for
 from harness.machine.services.postgres_binaries import choose_binaries
 from harness.machine.services.postgres_cluster import make_cluster
+from harness.machine.services.postgres_seeding import seed_database
 from harness.records.contract import Case, load_cases
+
+DOCUMENT_KEY = "00112233445566778899aabbccddeeff" * 2
 
 
 @pytest.fixture(scope="session")
@@ -39,8 +41,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     try:
         wait_until(lambda: accepts(url), child, log)
         with psycopg.connect(url, autocommit=True) as connection:
-            for statement in (seed.TABLE_SQL, seed.ROWS_SQL, seed.INDEX_SQL, "VACUUM ANALYZE ai_chat"):
-                connection.execute(statement.encode())
+            seed_database(connection, bytes.fromhex(DOCUMENT_KEY))
         yield Database(url, log)
     finally:
         process.signal_group(child.pid, signal.SIGINT)  # does not wait for the clients
@@ -69,8 +70,12 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Serve:
 
 @pytest.fixture(scope="session")
 def with_database(database: Database) -> dict[str, str]:
-    """Return the variables of a variant that is given the database."""
-    return {"WEBDYNO_POSTGRES_URL": database.url, "WEBDYNO_DB_POOL_SIZE": str(POOL_SIZE)}
+    """Return the variables of a variant that is given the database and the documents' key."""
+    return {
+        "WEBDYNO_POSTGRES_URL": database.url,
+        "WEBDYNO_DB_POOL_SIZE": str(POOL_SIZE),
+        "WEBDYNO_DOCUMENT_KEY": DOCUMENT_KEY,
+    }
 
 
 @pytest.fixture(scope="module")

@@ -60,7 +60,17 @@ GENERATE: dict[str, st.SearchStrategy[Any]] = {
         st.sampled_from(["a@b", "a b@example.com", "", "ä@example.com", "a@example.com "]),
     ),
 }
-BODIES: dict[str, dict[str, st.SearchStrategy[Any]]] = {"/api/ai/generate": GENERATE}
+DOCUMENT: dict[str, st.SearchStrategy[Any]] = {
+    "title": mostly(
+        st.text(NO_SURROGATES, min_size=1, max_size=30),
+        long_texts(195, 205) | st.sampled_from(["", "a\x00b", "\x00"]),
+    ),
+    "content": mostly(st.text(NO_SURROGATES, min_size=1, max_size=60), long_texts(9995, 10005)),
+}
+BODIES: dict[str, dict[str, st.SearchStrategy[Any]]] = {
+    "/api/ai/generate": GENERATE,
+    "/api/ai/documents": DOCUMENT,
+}
 IDS = (
     st.integers(-5, 1100).map(str)
     | st.sampled_from(
@@ -68,7 +78,7 @@ IDS = (
     )
     | st.text(st.characters(exclude_characters="/\n\r", exclude_categories=["Cs"]), min_size=1, max_size=12)
 )
-READS = ("/api/ai/history/",)
+READS = ("/api/ai/history/", "/api/ai/documents/")
 METHODS = st.sampled_from(["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
 
 

@@ -36,7 +36,8 @@ MUTATIONS = [
     ("django-gunicorn", "api/answers.py", "(ValueError, RecursionError)", "ValueError",
      "generate: a body that is nested too deep is malformed"),
     ("django-gunicorn", "api/urls.py", 'handler404 = not_found', "", "paths: an unknown one is nothing"),
-    ("django-gunicorn", "api/resources.py", "raise Refused(503)", "raise Refused(500)",
+    ("django-gunicorn", "api/resources.py", "DatabaseWrapper):\n        raise Refused(503)",
+     "DatabaseWrapper):\n        raise Refused(500)",
      "history: without a database it is unavailable"),
     ("domain", "ai_request.py", "^(gpt|llama)-[0-9]+$", r"^gpt-\d+|llama-\d+$",
      "generate: model_name with a letter after the number"),
@@ -53,8 +54,23 @@ MUTATIONS = [
     ("domain", "history.py", "create_time, id\"", "create_time, id LIMIT 99\"", "history: the last user"),
     ("domain", "history.py", 'timespec="microseconds"', 'timespec="seconds"',
      "history: a hundred chats in the order of time"),
-    ("domain", "history.py", "le=2**31 - 1", "le=2**40", "history: user_id past the greatest"),
-    ("domain", "history.py", ", BeforeValidator(_digits)", "", "history: user_id with an underscore"),
+    ("domain", "row_id.py", "le=2**31 - 1", "le=2**40", "history: user_id past the greatest"),
+    ("domain", "row_id.py", ", BeforeValidator(_digits)", "", "history: user_id with an underscore"),
+    ("domain", "documents.py", "max_length=200", "max_length=201", "documents: title of 201 characters"),
+    ("domain", "documents.py", ', pattern=r"^[^\\u0000]*$"', "", "documents: title with NUL"),
+    ("domain", "documents.py", "max_length=10_000", "max_length=10_001",
+     "documents: content of 10001 characters"),
+    ("domain", "documents.py", "documents/{document_id}", "document/{document_id}", "documents: one is kept"),
+    ("domain", "documents.py", 'timespec="microseconds"', 'timespec="seconds"', "documents: the first"),
+    ("fastapi-uvicorn", "api/documents.py", "needs = (get_pool, get_vault)", "needs = ()",
+     "documents: without a database that comes before the size"),
+    ("fastapi-uvicorn", "api/documents.py", "status_code=201, ", "", "documents: one is kept"),
+    ("flask-gunicorn", "api/documents.py", "abort(404)", "abort(403)",
+     "documents: an unknown one is not found"),
+    ("flask-gunicorn", "api/documents.py", ", 201, {", ", 200, {", "documents: one is kept"),
+    ("django-gunicorn", "api/documents.py", "        raise Refused(404)", "        raise Refused(204)",
+     "documents: an unknown one is not found"),
+    ("django-gunicorn", "api/documents.py", "status=201, ", "", "documents: one is kept"),
 ]  # fmt: skip
 EACH = [
     (variant, mutation)
@@ -85,6 +101,6 @@ def test_a_broken_rule_is_named(
 
     without = next(case for case in cases if case.name == rule).without
     with serve(variant, {} if without else with_database, apps=apps) as served:
-        failed = failures(verify(served.url, cases, services=() if without else ("postgres",)))
+        failed = failures(verify(served.url, cases, services=() if without else ("keys", "postgres")))
     assert rule in {result.name for result in failed}
     assert all(result.difference for result in failed)

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import psycopg
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from servicing import ServiceRun, is_open, killed
 
 from harness.ground.clock import SystemClock
@@ -22,6 +23,7 @@ from harness.machine.services import catalogue, listening, seed
 from harness.machine.services.postgres import start_postgres
 from harness.machine.services.postgres_binaries import Binaries, Candidate, candidates, choose_binaries
 from harness.machine.services.postgres_database import PostgresService
+from harness.machine.services.seed_documents import DOCUMENTS, SeededDocument, seeded
 
 pytestmark = pytest.mark.slow
 
@@ -240,3 +242,40 @@ def test_services_are_started_by_name(run: Run, tmp_path: Path, monkeypatch: pyt
     assert (tmp_path / "postgres.log").exists()
     assert str(urlsplit(service.variables["WEBDYNO_POSTGRES_URL"]).password) not in repr(service)
     service.stop()
+
+
+def test_every_trial_begins_with_the_same_rows(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Documents are sealed with the run's key, a SUT can read and add alone, a reset undoes it, ids too."""
+    monkeypatch.delenv("WEBDYNO_POSTGRES_URL", raising=False)
+    around = catalogue.Surroundings(run.backend, run.journal, (), tmp_path)
+    keys, postgres = catalogue.start_services(["postgres", "keys"], around)
+    assert (keys.name, postgres.name) == ("keys", "postgres")
+    cipher = AESGCM(bytes.fromhex(keys.variables["WEBDYNO_DOCUMENT_KEY"]))
+    with psycopg.connect(postgres.variables["WEBDYNO_POSTGRES_URL"], autocommit=True) as sut:
+        first = sut.execute("SELECT * FROM ai_document ORDER BY id").fetchall()
+        for number, title, sealed, created in first:
+            content = cipher.decrypt(sealed[:12], sealed[12:], title.encode()).decode()
+            assert SeededDocument(number, title, content, created) == seeded(number)
+        assert len(first) == DOCUMENTS
+        for statement in (
+            "DELETE FROM ai_document",
+            "UPDATE ai_document SET title = ''",
+            "TRUNCATE ai_document",
+        ):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                sut.execute(statement.encode())
+        for _ in ("first trial", "second trial"):
+            postgres.reset()
+            assert sut.execute("SELECT * FROM ai_document ORDER BY id").fetchall() == first
+            row = sut.execute(
+                "INSERT INTO ai_document (title, sealed) VALUES ('x', 'x') RETURNING id"
+            ).fetchone()
+            assert row == (DOCUMENTS + 1,)
+            sut.execute("INSERT INTO ai_document_event (document_id, kind) VALUES (%s, 'added')", row)
+    postgres.reset()
+    postgres.stop()
+    with pytest.raises(EnvironmentUnfit, match="can't be brought back"):
+        postgres.reset()
+    assert run.left() == []

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.machine.services.seed_documents import DOCUMENTS, seeded
+
 ROOT = Path(__file__).parents[2]
 ASK = """
 import importlib.util, json, random, sys
@@ -98,6 +100,37 @@ def test_body_check_of_history() -> None:
         (200, {"user_id": user_id, "history": []}),
     )
     assert kinds(told) == [None, "body", "body", "body", "body", "body"]
+
+
+@pytest.mark.slow
+def test_body_check_of_documents() -> None:
+    """`documents` knows every seeded document, and takes new ids alone for added ones."""
+    import random
+
+    one = seeded(random.Random(1).randint(1, DOCUMENTS))
+    due = {"id": one.id, "title": one.title, "content": one.content, "created": one.created.isoformat()}
+    told = complaints(
+        "documents",
+        "Documents",
+        "read",
+        (200, due),
+        (200, {**due, "content": one.content + "x"}),
+        (200, {**due, "title": "x"}),
+        (200, {**due, "created": "2026-01-01"}),
+        (200, {**due, "more": 1}),
+        (404, due),
+    )
+    assert kinds(told) == [None, "body", "body", "body", "body", "status"]
+    told = complaints(
+        "documents",
+        "Documents",
+        "add",
+        (201, {"id": 1001}),
+        (201, {"id": 1000}),
+        (201, {}),
+        (200, {"id": 1001}),
+    )
+    assert kinds(told) == [None, "body", "body", "status"]
 
 
 @pytest.mark.slow

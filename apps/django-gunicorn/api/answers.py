@@ -8,6 +8,8 @@ from functools import wraps
 from typing import Any
 
 from django.core.exceptions import RequestDataTooBig
+from django.db import OperationalError, connections
+from django.db.backends.postgresql.base import DatabaseWrapper
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
 from domain.media_type import is_json
 from domain.problems import Detail, broken_rules, problem
@@ -45,11 +47,21 @@ def answering(*methods: str) -> Callable[[View], View]:
             except ValidationError as error:
                 errors = error.errors(include_url=False, include_context=False, include_input=False)
                 return failure(422, broken_rules(errors))
+            except OperationalError:
+                _check_connections()
+                return failure(503)
 
         vars(guarded)["methods"] = methods
         return guarded
 
     return decorate
+
+
+def _check_connections() -> None:
+    """Have the pool look at the connections that it still has, after one of them was lost."""
+    database = connections["default"]
+    if isinstance(database, DatabaseWrapper):
+        database.pool.check()
 
 
 def json_body(request: HttpRequest) -> Any:  # noqa: ANN401 - any JSON

@@ -7,10 +7,19 @@ from typing import Any
 
 from django.db import connections
 from django.db.backends.postgresql.base import DatabaseWrapper
+from domain.bounded_psycopg import BoundedConnection
+from domain.documents import Vault
+from domain.patience import CONNECT_PATIENCE_S, POOL_PATIENCE_S
 from domain.settings import Settings
 from psycopg.conninfo import conninfo_to_dict
 
 from api.answers import Refused
+
+
+class _Open:
+    """What is open besides the database, which Django itself holds; None where it was not given."""
+
+    vault: Vault | None = None
 
 
 def databases(settings: Settings) -> dict[str, Any]:
@@ -23,7 +32,14 @@ def databases(settings: Settings) -> dict[str, Any]:
         "NAME": given.pop("dbname", ""),
         "OPTIONS": {
             **given,
-            "pool": {"min_size": settings.db_pool_size, "max_size": settings.db_pool_size},
+            "connect_timeout": CONNECT_PATIENCE_S,
+            "pool": {
+                "min_size": settings.db_pool_size,
+                "max_size": settings.db_pool_size,
+                "timeout": POOL_PATIENCE_S,
+                "reconnect_timeout": 0,  # whoever needs a connection has one made; the pool's own get rarer
+                "connection_class": BoundedConnection,
+            },
             "server_side_binding": True,  # without it the client writes the parameters into the text
             "prepare_threshold": 0,
         },
@@ -31,15 +47,26 @@ def databases(settings: Settings) -> dict[str, Any]:
     return {"default": default}
 
 
-def open_all() -> None:
-    """Open the worker's connections and wait for all of them; Django alone would open them on first use."""
+def open_all(settings: Settings) -> None:
+    """Open what the settings name.
+
+    The database's connections are waited for; Django alone would open them on first use.
+    """
     database = connections["default"]
     if isinstance(database, DatabaseWrapper):  # not so where the service was started without a database
         database.pool.open(wait=True)
         atexit.register(database.close_pool)
+    _Open.vault = None if settings.document_key is None else Vault(settings.document_key)
 
 
 def require_database() -> None:
     """Refuse the request where the service was started without a database."""
     if not isinstance(connections["default"], DatabaseWrapper):
         raise Refused(503)
+
+
+def get_vault() -> Vault:
+    """Return what seals documents; refuse the request where the service was started without a key."""
+    if _Open.vault is None:
+        raise Refused(503)
+    return _Open.vault

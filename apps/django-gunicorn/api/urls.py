@@ -7,7 +7,7 @@ from django.urls import path
 from domain.basics import HEALTHZ, HELLO
 from domain.description import described
 
-from api import description, generate, history, metrics
+from api import description, documents, generate, history, metrics
 from api.answers import answering, not_found, server_error
 
 
@@ -30,6 +30,7 @@ urlpatterns = [
     path("json", hello),
     *history.urls,
     *generate.urls,
+    *documents.urls,
     *description.urls,
     *metrics.urls(),
 ]

@@ -27,11 +27,16 @@ class BoundedRequest(Request):
 class BoundedRoute(APIRoute):
     """A route with a bounded body; FastAPI's own `max_body_size` would answer in a shape of its own."""
 
+    needs: tuple[Callable[[Request], object], ...] = ()
+    """Dependencies that are asked for before the body is read; FastAPI itself solves them after that."""
+
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return the route's handler on a bounded request."""
         handle = super().get_route_handler()
 
         async def handle_bounded(request: Request) -> Response:
+            for get in self.needs:
+                get(request)
             return await handle(BoundedRequest(request.scope, request.receive))
 
         return handle_bounded

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import asyncpg
 from domain.problems import broken_rules, problem
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+UNAVAILABLE = (
+    ConnectionError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+)
+"""What is raised where a service does not answer; the last two by a PostgreSQL that ends or begins."""
+
 
 def add_handlers(app: FastAPI) -> None:
     """Have the app answer every error in that shape."""
     app.add_exception_handler(HTTPException, http_error)
     app.add_exception_handler(RequestValidationError, invalid_request)
+    for lost in UNAVAILABLE:
+        app.add_exception_handler(lost, unavailable)
     app.add_exception_handler(500, server_error)
 
 
@@ -29,6 +40,11 @@ async def invalid_request(_request: Request, error: Exception) -> JSONResponse:
     if errors[0]["type"] == "json_invalid":
         return JSONResponse(problem(400), 400)
     return JSONResponse(problem(422, broken_rules(errors, skip=1)), 422)
+
+
+async def unavailable(_request: Request, _error: Exception) -> JSONResponse:
+    """Tell that a service does not answer."""
+    return JSONResponse(problem(503), 503)
 
 
 async def server_error(_request: Request, _error: Exception) -> JSONResponse:

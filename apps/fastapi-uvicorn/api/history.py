@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from domain.history import HISTORY, QUERY_NUMBERED, History, UserId, history_body
+from domain.history import HISTORY, QUERY_NUMBERED, History, history_body
+from domain.row_id import RowId
 from fastapi import APIRouter
 
 from api.description import described
-from api.resources import Database
+from api.resources import Database, connected
 
 router = APIRouter()
 
 
 @router.api_route("/api/ai/history/{user_id}", methods=["GET", "HEAD"], **described(HISTORY))
-async def history(user_id: UserId, pool: Database) -> History:
+async def history(user_id: RowId, pool: Database) -> History:
     """Return a user's chats, the oldest first."""
-    return history_body(user_id, await pool.fetch(QUERY_NUMBERED, user_id))
+    async with connected(pool) as connection:
+        return history_body(user_id, await connection.fetch(QUERY_NUMBERED, user_id))

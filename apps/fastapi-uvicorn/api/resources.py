@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import asyncpg
+from domain.documents import Vault
+from domain.patience import PATIENCE_S
 from domain.settings import Settings
 from fastapi import Depends, FastAPI, HTTPException, Request
 from typing_extensions import TypedDict
 
 if TYPE_CHECKING:
+    from asyncpg.pool import PoolConnectionProxy
+
     Pool = asyncpg.Pool[asyncpg.Record]  # generic in its type stubs alone
+    Connection = PoolConnectionProxy[asyncpg.Record]
 else:
     Pool = asyncpg.Pool
 
@@ -21,6 +27,7 @@ class State(TypedDict):
     """What the lifespan hands to every request; None where the service was started without it."""
 
     pool: Pool | None
+    vault: Vault | None
 
 
 @asynccontextmanager
@@ -28,7 +35,7 @@ async def lifespan(_app: FastAPI) -> AsyncIterator[State]:
     """Open what the settings name."""
     settings = Settings.from_environment()
     async with AsyncExitStack() as stack:
-        yield {"pool": await open_pool(stack, settings)}
+        yield {"pool": await open_pool(stack, settings), "vault": open_vault(settings)}
 
 
 async def keep_session(_connection: object) -> None:
@@ -45,6 +52,22 @@ async def open_pool(stack: AsyncExitStack, settings: Settings) -> Pool | None:
     )
 
 
+def open_vault(settings: Settings) -> Vault | None:
+    """Return what seals documents; None without a key."""
+    return None if settings.document_key is None else Vault(settings.document_key)
+
+
+@asynccontextmanager
+async def connected(pool: Pool) -> AsyncIterator[Connection]:
+    """Hold a connection of the pool; raises TimeoutError where the server says nothing any more."""
+    async with asyncio.timeout(PATIENCE_S), pool.acquire() as connection:
+        try:
+            yield connection
+        except asyncio.CancelledError:
+            connection.terminate()  # else its release would wait for the answer
+            raise
+
+
 def get_pool(request: Request) -> Pool:
     """Return the worker's pool."""
     pool: Pool | None = request.state.pool
@@ -53,4 +76,13 @@ def get_pool(request: Request) -> Pool:
     return pool
 
 
+def get_vault(request: Request) -> Vault:
+    """Return what seals documents."""
+    vault: Vault | None = request.state.vault
+    if vault is None:
+        raise HTTPException(503)
+    return vault
+
+
 Database = Annotated[Pool, Depends(get_pool)]
+Documents = Annotated[Vault, Depends(get_vault)]

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import psycopg
 from domain.problems import Problem, broken_rules, problem
 from flask import Flask, Response, json
 from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException
+
+from api.resources import get_pool
 
 
 def add_handlers(app: Flask) -> None:
     """Have the app answer every error in that shape."""
     app.register_error_handler(HTTPException, http_error)
     app.register_error_handler(ValidationError, invalid_request)
+    app.register_error_handler(psycopg.OperationalError, database_lost)
 
 
 def http_error(error: HTTPException) -> Response:
@@ -26,3 +30,9 @@ def invalid_request(error: ValidationError) -> tuple[Problem, int]:
     """Name the broken rules."""
     errors = error.errors(include_url=False, include_context=False, include_input=False)
     return problem(422, broken_rules(errors)), 422
+
+
+def database_lost(_error: psycopg.OperationalError) -> tuple[Problem, int]:
+    """Tell that the database does not answer, and have the pool look at the connections that it still has."""
+    get_pool().check()
+    return problem(503), 503

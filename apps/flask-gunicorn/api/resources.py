@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import atexit
 
+from domain.bounded_psycopg import BoundedConnection
+from domain.documents import Vault
+from domain.patience import CONNECT_PATIENCE_S, POOL_PATIENCE_S
 from domain.settings import Settings
 from flask import Flask, current_app
 from psycopg_pool import ConnectionPool
@@ -13,9 +16,10 @@ from werkzeug.exceptions import ServiceUnavailable
 def open_all(app: Flask, settings: Settings) -> None:
     """Open what the settings name."""
     app.extensions["psycopg_pool"] = open_pool(settings)
+    app.extensions["vault"] = open_vault(settings)
 
 
-def open_pool(settings: Settings) -> ConnectionPool | None:
+def open_pool(settings: Settings) -> ConnectionPool[BoundedConnection] | None:
     """Open the worker's connections and wait for all of them; None without a database."""
     if settings.postgres_url is None:
         return None
@@ -24,16 +28,37 @@ def open_pool(settings: Settings) -> ConnectionPool | None:
         min_size=settings.db_pool_size,
         max_size=settings.db_pool_size,
         open=True,
-        kwargs={"autocommit": True, "prepare_threshold": 0, "options": "-c TimeZone=UTC"},
+        timeout=POOL_PATIENCE_S,
+        reconnect_timeout=0,  # whoever needs a connection has one made; the pool's own attempts get rarer
+        connection_class=BoundedConnection,
+        kwargs={
+            "autocommit": True,
+            "connect_timeout": CONNECT_PATIENCE_S,
+            "prepare_threshold": 0,
+            "options": "-c TimeZone=UTC",
+        },
     )
     pool.wait()
     atexit.register(pool.close)
     return pool
 
 
-def get_pool() -> ConnectionPool:
+def open_vault(settings: Settings) -> Vault | None:
+    """Return what seals documents; None without a key."""
+    return None if settings.document_key is None else Vault(settings.document_key)
+
+
+def get_pool() -> ConnectionPool[BoundedConnection]:
     """Return the worker's pool."""
-    pool: ConnectionPool | None = current_app.extensions["psycopg_pool"]
+    pool: ConnectionPool[BoundedConnection] | None = current_app.extensions["psycopg_pool"]
     if pool is None:
         raise ServiceUnavailable
     return pool
+
+
+def get_vault() -> Vault:
+    """Return what seals documents."""
+    vault: Vault | None = current_app.extensions["vault"]
+    if vault is None:
+        raise ServiceUnavailable
+    return vault

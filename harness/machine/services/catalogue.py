@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
 from harness.ground.names import choose
 from harness.machine.backends.backend import Backend, Party
 from harness.machine.custody.journal import Journal
-from harness.machine.services.keys import draw_keys
+from harness.machine.services.keys import DOCUMENT_KEY, draw_keys
 from harness.machine.services.llm import behaviour_wanted, start_llm
 from harness.machine.services.metrics import make_metrics
 from harness.machine.services.postgres import start_postgres
@@ -62,15 +62,19 @@ class Surroundings:
     """The CPUs that services may run on; all of ours where empty."""
     logs: Path
     """The folder in which each service writes `<name>.log`."""
+    given: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """What the services that were started before it tell a SUT."""
 
 
 def _postgres(around: Surroundings) -> Service:
+    key = around.given.get(DOCUMENT_KEY)
     return start_postgres(
         around.backend,
         around.journal,
         cpus=around.cpus,
         log=around.logs / "postgres.log",
         url=os.environ.get(VARIABLE) or None,
+        document_key=bytes.fromhex(key) if key else None,
     )
 
 
@@ -100,12 +104,13 @@ def _metrics(around: Surroundings) -> Service:
 
 
 STARTERS: Mapping[str, Callable[[Surroundings], Service]] = {
+    "keys": _keys,
     "postgres": _postgres,
     "valkey": _valkey,
     "llm": _llm,
-    "keys": _keys,
     "metrics": _metrics,
 }
+"""In the order in which they are started, since some need what others tell."""
 
 
 def start_services(names: Iterable[str], around: Surroundings) -> tuple[Service, ...]:
@@ -113,9 +118,12 @@ def start_services(names: Iterable[str], around: Surroundings) -> tuple[Service,
 
     Raises UsageError for an unknown name, before any is started, and EnvironmentUnfit.
     """
+    chosen = choose(names, STARTERS, "service")
     started: list[Service] = []
     try:
-        started.extend(STARTERS[name](around) for name in choose(names, STARTERS, "service"))
+        for name in sorted(chosen, key=list(STARTERS).index):
+            given = {key: value for service in started for key, value in service.variables.items()}
+            started.append(STARTERS[name](replace(around, given=given)))
     except BaseException:
         for service in reversed(started):
             service.stop()

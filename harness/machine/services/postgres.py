@@ -33,16 +33,18 @@ def start_postgres(
     cpus: tuple[int, ...],
     log: Path,
     url: str | None = None,
+    document_key: bytes | None = None,
     binaries: Binaries | None = None,
     clock: Clock | None = None,
 ) -> PostgresService:
     """Start a server of our own on a free port of 127.0.0.1 and seed it; or, with `url`, use that server.
 
     There only the database `webdyno_<run>` is made, and dropped at the end. Everything is journalled
-    before it is made. Raises EnvironmentUnfit, or UsageError for a `url` that is none.
+    before it is made. The documents are sealed with the key. Raises EnvironmentUnfit, or UsageError for a
+    `url` that is none.
     """
     if url is not None:
-        return borrow(url, journal)
+        return borrow(url, journal, document_key)
     clock = clock or SystemClock()
     binaries = binaries or choose_binaries()
     home = home_for(journal.run, "postgres")
@@ -56,7 +58,7 @@ def start_postgres(
         with connect(f"{owner}/postgres") as connection:
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database)))
         with connect(f"{owner}/{database}") as connection:
-            seed_database(connection)
+            seed_database(connection, document_key)
             add_extensions(connection, binaries.preloads)
             warm_up(connection)
             password = add_reader(connection)
@@ -77,6 +79,7 @@ def start_postgres(
         party=party,
         version=binaries.version,
         origin=binaries.origin,
+        _owner=f"{owner}/{database}",
         _undo=lambda: _end(party, home, clock),
     )
 

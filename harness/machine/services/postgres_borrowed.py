@@ -19,7 +19,7 @@ from harness.machine.services.postgres_database import (
 from harness.machine.services.postgres_seeding import seed_database, warm_up
 
 
-def borrow(url: str, journal: Journal) -> PostgresService:
+def borrow(url: str, journal: Journal, document_key: bytes | None = None) -> PostgresService:
     """Make the database `webdyno_<run>` on the user's server and seed it.
 
     Raises UsageError for an address that is none, EnvironmentUnfit where the server can't be used.
@@ -44,7 +44,7 @@ def borrow(url: str, journal: Journal) -> PostgresService:
         ours = urllib.parse.urlunsplit(parts._replace(path=f"/{database}"))
         try:
             with connect(ours) as connection:
-                seed_database(connection)
+                seed_database(connection, document_key)
                 warm_up(connection)
         except BaseException:
             drop(url, database)
@@ -56,7 +56,12 @@ def borrow(url: str, journal: Journal) -> PostgresService:
             remedy="it must answer and let this user create databases; or unset the variable",
         ) from error
     return PostgresService(
-        url=ours, party=None, version=version.split()[0], origin="url", _undo=lambda: drop(url, database)
+        url=ours,
+        party=None,
+        version=version.split()[0],
+        origin="url",
+        _owner=ours,
+        _undo=lambda: drop(url, database),
     )
 
 

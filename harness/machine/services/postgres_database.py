@@ -7,8 +7,11 @@ from dataclasses import dataclass, field
 
 import psycopg
 
+from harness.ground.errors import EnvironmentUnfit
 from harness.ground.redaction import redact
 from harness.machine.backends.backend import Party
+from harness.machine.custody.journal import server_of
+from harness.machine.services.postgres_seeding import reset_documents
 
 VARIABLE = "WEBDYNO_POSTGRES_URL"
 """Names the user's own server to the harness, and the seeded database to a SUT."""
@@ -25,6 +28,8 @@ class PostgresService:
     version: str
     origin: str
     """`wheel`, `path` or `url`."""
+    _owner: str = field(repr=False)
+    """The URL for the harness itself, which may change everything there."""
     _undo: Callable[[], None] = field(repr=False)
     name: str = "postgres"
 
@@ -39,7 +44,16 @@ class PostgresService:
         return {}
 
     def reset(self) -> None:
-        """Do nothing: SUTs may only read."""
+        """Take away whatever a SUT added; raises EnvironmentUnfit."""
+        try:
+            with connect(self._owner) as connection:
+                reset_documents(connection)
+        except psycopg.Error as error:
+            raise EnvironmentUnfit(
+                f"the database can't be brought back to its first rows: {in_words(error)}",
+                where=server_of(self._owner),
+                remedy="postgres.log in the run's folder may say why",
+            ) from error
 
     def stop(self) -> None:
         """End the server, or drop the database; harmless when repeated."""

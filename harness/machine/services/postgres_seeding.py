@@ -8,16 +8,17 @@ import psycopg
 from psycopg import sql
 
 from harness.ground.errors import EnvironmentUnfit
-from harness.machine.services import seed
+from harness.machine.services import seed, seed_documents
 
 ROLE = "webdyno"
-"""The role that SUTs have on a server of our own: it may read the rows, and nothing else."""
+"""The role that SUTs have on a server of our own: it may read rows and add documents, nothing else."""
 
 
-def seed_database(connection: psycopg.Connection) -> None:
-    """Make the table with its rows and index, see that they are what they should be, and warm them up.
+def seed_database(connection: psycopg.Connection, document_key: bytes | None = None) -> None:
+    """Make the tables with their rows and index, and see that the chats are what they should be.
 
-    The connection is in autocommit, which VACUUM needs. Raises EnvironmentUnfit where the rows differ.
+    Without a key there are no documents. The connection is in autocommit, which VACUUM needs. Raises
+    EnvironmentUnfit where the rows differ.
     """
     connection.execute(seed.TABLE_SQL)
     connection.execute(seed.ROWS_SQL.encode())
@@ -29,6 +30,18 @@ def seed_database(connection: psycopg.Connection) -> None:
             f"the seeded rows differ from what they should be: {found}",
             remedy="is this a PostgreSQL of another kind? use the pinned one (unset WEBDYNO_POSTGRES_URL)",
         )
+    for statement in seed_documents.TABLES_SQL:
+        connection.execute(statement.encode())
+    if document_key is not None:
+        with connection.transaction(), connection.cursor() as cursor:
+            cursor.executemany(seed_documents.ROW_SQL, seed_documents.sealed_rows(document_key))
+    connection.execute(seed_documents.ANALYZE_SQL)
+
+
+def reset_documents(connection: psycopg.Connection) -> None:
+    """Take away whatever a SUT added."""
+    for statement in seed_documents.RESET_SQL:
+        connection.execute(statement.encode())
 
 
 def add_extensions(connection: psycopg.Connection, preloaded: tuple[str, ...]) -> None:
@@ -38,7 +51,7 @@ def add_extensions(connection: psycopg.Connection, preloaded: tuple[str, ...]) -
 
 
 def warm_up(connection: psycopg.Connection) -> bool:
-    """Read the table and its indexes into the server's memory; return whether pg_prewarm could do it.
+    """Read the tables and their indexes into the server's memory; return whether pg_prewarm could do it.
 
     Without the extension, or the right to add it, the checksum's pass over all rows has to do.
     """
@@ -46,8 +59,8 @@ def warm_up(connection: psycopg.Connection) -> bool:
         connection.execute("CREATE EXTENSION IF NOT EXISTS pg_prewarm")
         connection.execute(
             "SELECT pg_prewarm(oid::regclass) FROM pg_class"
-            " WHERE oid = 'ai_chat'::regclass"
-            " OR oid IN (SELECT indexrelid FROM pg_index WHERE indrelid = 'ai_chat'::regclass)"
+            " WHERE oid IN ('ai_chat'::regclass, 'ai_document'::regclass) OR oid IN (SELECT indexrelid"
+            " FROM pg_index WHERE indrelid IN ('ai_chat'::regclass, 'ai_document'::regclass))"
         )
     except (
         psycopg.errors.InsufficientPrivilege,
@@ -64,5 +77,6 @@ def add_reader(connection: psycopg.Connection) -> str:
     connection.execute(
         sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(ROLE), sql.Literal(password))
     )
-    connection.execute(sql.SQL("GRANT SELECT ON ai_chat TO {}").format(sql.Identifier(ROLE)))
+    for rights in ("SELECT ON ai_chat", "SELECT, INSERT ON ai_document", "INSERT ON ai_document_event"):
+        connection.execute(sql.SQL("GRANT " + rights + " TO {}").format(sql.Identifier(ROLE)))
     return password
