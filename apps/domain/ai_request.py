@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, EmailStr, Field, HttpUrl, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, EmailStr, Field, HttpUrl, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
@@ -23,6 +23,18 @@ class AIServiceRequest(BaseModel):
 
     Fields that it does not name are ignored. Errors come in the order of the fields.
     """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "model_name": "gpt-4",
+                    "prompt": "What is a dynamometer?",
+                    "contact_email": "someone@example.com",
+                }
+            ]
+        }
+    )
 
     # Both names share one anchored group: in `^gpt-\d+|llama-\d+$` each anchor would bind one of them only.
     # Rust's `$`, unlike Python's, does not match before a final newline; its `\d` is any script's digit.

@@ -1,0 +1,76 @@
+"""A real browser, whose every request and complaint is kept."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Page, sync_playwright
+
+SWITCH = "WEBDYNO_BROWSER"
+"""`off` leaves the tests out that need a browser, where there can be none."""
+HOST = "ai-service.example"
+"""A name that is not this machine's: some scripts behave better where they see that they are at home."""
+
+
+@dataclass(slots=True)
+class Watched:
+    """A page, and what it did."""
+
+    page: Page
+    asked: list[str] = field(default_factory=list)
+    """The address of every request."""
+    complaints: list[str] = field(default_factory=list)
+    """Errors of the console, and exceptions that nobody caught."""
+
+    @property
+    def elsewhere(self) -> list[str]:
+        """Return the requests to other hosts."""
+        own = [url for url in self.asked if urlsplit(url).scheme in ("data", "blob")]
+        return [url for url in self.asked if urlsplit(url).hostname != HOST and url not in own]
+
+
+def chromium() -> str:
+    """Return the browser's path; skip the test where the switch says so, else fail without one."""
+    if os.environ.get(SWITCH) == "off":
+        pytest.skip(f"{SWITCH} is off")
+    found = shutil.which("chromium")
+    if found is None:
+        pytest.fail(f"there is no chromium: apt install chromium, or leave these tests out by {SWITCH}=off")
+    return found
+
+
+@contextmanager
+def watching(url: str) -> Iterator[Watched]:
+    """Open a server's page in a browser that finds `HOST` here and no other host at all.
+
+    It treats the server as if TLS protected it: else it complains of headers that mean something there alone.
+    """
+    origin = url.replace("127.0.0.1", HOST)
+    program = chromium()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=program,
+            args=[
+                "--no-sandbox",
+                f"--host-resolver-rules=MAP {HOST} 127.0.0.1, MAP * ~NOTFOUND",
+                f"--unsafely-treat-insecure-origin-as-secure={origin}",
+            ],
+        )
+        try:
+            page = browser.new_page(viewport={"width": 1200, "height": 1000}, base_url=origin)
+            watched = Watched(page)
+            watched.page.on("request", lambda request: watched.asked.append(request.url))
+            watched.page.on("pageerror", lambda error: watched.complaints.append(str(error)))
+            watched.page.on(
+                "console",
+                lambda said: watched.complaints.append(said.text) if said.type == "error" else None,
+            )
+            yield watched
+        finally:
+            browser.close()
