@@ -294,8 +294,8 @@ def named(made: StoredRun, run_id: str) -> StoredRun:
     )
 
 
-def on_disk(made: StoredRun, results: Path) -> StoredRun:
-    """Write the run as the harness does and read it back."""
+def on_disk(made: StoredRun, results: Path, files: Mapping[str, str] | None = None) -> StoredRun:
+    """Write the run as the harness does, with these derived files, and read it back."""
     store = Results(results)
     store.begin(made.record)
     for one in made.trials:
@@ -305,7 +305,7 @@ def on_disk(made: StoredRun, results: Path) -> StoredRun:
         write_parquet(folder / "series.parquet", one.series())
         write_parquet(folder / "samples.parquet", one.samples())
         store.keep(one.record, folder)
-    store.seal(made.id, {})
+    store.seal(made.id, files or {})
     return store.find(made.id)
 
 

@@ -70,6 +70,7 @@ _COMMANDS = {
     "show": "reading.show",
     "report": "reading.report",
     "compare": "comparing.compare",
+    "history": "looking_back.see_history",
     "serve": "serving.serve",
     "verify": "serving.verify",
     "calibrate": "calibrating.see_ceiling",

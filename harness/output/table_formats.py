@@ -19,7 +19,7 @@ LEGEND = (
     "– was not measured."
 )
 _MARKDOWN = re.compile(r"([\\`*_\[\]|~])")
-_WORDS = ("variant", "limiter", "valid trials", "metric", "verdict")
+_WORDS = ("variant", "limiter", "valid trials", "metric", "verdict", "course", "change since")
 """The columns that hold no figures."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
