@@ -52,6 +52,21 @@ def test_a_crash_between_any_two_steps_leaves_nothing_half_written(tmp_path: Pat
     }
 
 
+def test_no_secret_is_kept_with_a_trial(tmp_path: Path) -> None:
+    """What a run must not keep is masked in a trial's record and in every log, and the rest is as it was."""
+    trial = synthetic.run(scenarios=("hello",), blocks=1, twin=None).trials[0].record
+    folder = tmp_path / trial.run / ".trial"
+    folder.mkdir(parents=True)
+    (folder.parent / "trials").mkdir()
+    (folder / "sut.log").write_bytes(b"\xff it is hush; hush-hush\n")
+    (folder / "generator.log").write_bytes(b"nothing\n")
+    kept = Results(tmp_path).keep(replace(trial, failure="no hush"), folder, ("hush",)).folder
+    assert (kept / "sut.log").read_bytes() == b"\xff it is ***; ***-***\n"
+    assert (kept / "generator.log").read_bytes() == b"nothing\n"
+    assert json.loads((kept / "trial.json").read_text())["failure"] == "no ***"
+    assert sorted(path.name for path in kept.iterdir()) == ["generator.log", "sut.log", "trial.json"]
+
+
 def test_the_manifest_covers_every_file(stored: StoredRun) -> None:
     """Every file of a sealed run but the manifest itself has its checksum in it."""
     sums = json.loads((stored.folder / "manifest.json").read_text())["sha256"]
