@@ -69,6 +69,11 @@ class Bench:
         return {k: v for service in self.services for k, v in service.variables.items()}
 
     @property
+    def versions(self) -> dict[str, str]:
+        """What the services are, for the record."""
+        return {service.name: f"{service.version} ({service.origin})" for service in self.services}
+
+    @property
     def for_clients(self) -> dict[str, str]:
         """What the services tell whoever asks a SUT."""
         return {k: v for service in self.services for k, v in service.for_clients.items()}

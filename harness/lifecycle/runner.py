@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from harness.ground.errors import VariantFailed
+from harness.ground.errors import EnvironmentUnfit, VariantFailed
 from harness.ground.model import NO_FRAMEWORK, PlannedTrial, Stage
 from harness.ground.observations import SCHEMA, Ceiling
 from harness.ground.redaction import secrets_of
@@ -52,7 +52,7 @@ def begin(
         stages=(stage,),
         variants=tuple(job.variants.values()),
         scenarios=tuple(job.scenarios.values()),
-        services={service.name: f"{service.version} ({service.origin})" for service in bench.services},
+        services=bench.versions,
         fingerprint=fingerprint,
         calibration=calibration,
     )
@@ -100,8 +100,10 @@ def insist(results: Mapping[str, tuple[CaseResult, ...]]) -> None:
 def carry_out(bench: Bench, results: Results, run: StoredRun, tell: Tell) -> StoredRun:
     """Do the trials of a run that are missing, each persisted before the next begins.
 
-    Raises EnvironmentUnfit where there is no room for another one; those before it are kept.
+    Raises EnvironmentUnfit where there is no room for another one, or the services are not those that the
+    run began with; those before it are kept.
     """
+    _insist_on_services(bench, run)
     missing = set(run.missing)
     todo = [trial for stage in run.stages for trial in stage.trials if trial.number in missing]
     secrets = secrets_of(bench.variables)
@@ -116,6 +118,17 @@ def carry_out(bench: Bench, results: Results, run: StoredRun, tell: Tell) -> Sto
             record = measure(bench, trial, scratch, tell)
         tell(_outcome(run, results.keep(record, scratch, secrets), trial))
     return read_run(run.folder)
+
+
+def _insist_on_services(bench: Bench, run: StoredRun) -> None:
+    for name, here in bench.versions.items():
+        then = run.record.services.get(name)
+        if then != here:
+            raise EnvironmentUnfit(
+                f"was begun with another {name}: then it was {then}, here it is {here}",
+                where=run.id,
+                remedy="bring that one back, or start a new run: its trials could not be compared with these",
+            )
 
 
 @contextmanager

@@ -196,7 +196,9 @@ def test_a_connection_is_kept_and_closed_as_asked(service: LlmService) -> None:
     assert b"connection: close" not in received.lower()
     closed = talk(service, post(service, sized(), "Connection: close"))
     assert b"connection: close" in closed.lower()
+    begun = time.monotonic()
     assert statuses(talk(service, post(service, sized(), version="1.0"))) == [200]
+    assert time.monotonic() - begun < 0.9  # the end is told at once, not when a bound is over
 
 
 def test_many_requests_sent_at_once_are_all_answered(service: LlmService) -> None:

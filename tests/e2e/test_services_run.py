@@ -100,7 +100,7 @@ def test_a_run_with_services_is_measured_and_keeps_no_secret(home: Home) -> None
 
 
 def test_a_killed_run_leaves_no_service(home: Home) -> None:
-    """After kill -9 under load, services, folders and journals are gone within 10 s."""
+    """After kill -9 under load all services are gone within 10 s; it is resumed with the same ones alone."""
     with home.run() as command:
         command.await_load()
         assert len(list((home.folder / "state").glob("*/journal.jsonl"))) == 1
@@ -110,6 +110,11 @@ def test_a_killed_run_leaves_no_service(home: Home) -> None:
     listed = home.do("list", "--json")
     (run,) = home.folders()
     assert row_of(listed, run.name)["state"] == "incomplete"
+    home.environment["WEBDYNO_LLM_MEDIAN_MS"] = "20"
+    refused = home.do("resume", "--yes")
+    assert refused.status == 3
+    assert "was begun with another llm: then it was 1, median 50 ms" in refused.complaint
+    del home.environment["WEBDYNO_LLM_MEDIAN_MS"]
     resumed = home.do("resume", "--yes")
     assert len(home.trials()) == 2, resumed
 

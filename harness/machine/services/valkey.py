@@ -81,7 +81,7 @@ class ValkeyService:
             raise EnvironmentUnfit(
                 f"Valkey can't be emptied: {type(error).__name__}",
                 where=self.name,
-                remedy="has it been ended? webdyno resume goes on with a new one",
+                remedy="did somebody end it?",
             ) from error
 
     def stop(self) -> None:
