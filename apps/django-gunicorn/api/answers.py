@@ -11,6 +11,7 @@ from django.core.exceptions import RequestDataTooBig
 from django.db import OperationalError, connections
 from django.db.backends.postgresql.base import DatabaseWrapper
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
+from domain.bounded_psycopg import Silent
 from domain.media_type import is_json
 from domain.problems import Detail, broken_rules, problem
 from pydantic import ValidationError
@@ -47,8 +48,11 @@ def answering(*methods: str) -> Callable[[View], View]:
             except ValidationError as error:
                 errors = error.errors(include_url=False, include_context=False, include_input=False)
                 return failure(422, broken_rules(errors))
-            except OperationalError:
-                _check_connections()
+            except OperationalError as error:
+                if not isinstance(
+                    error.__cause__, Silent
+                ):  # a look at others would be as long a wait for each
+                    _check_connections()
                 return failure(503)
 
         vars(guarded)["methods"] = methods

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import psycopg
+from domain.bounded_psycopg import Silent
 from domain.problems import Problem, broken_rules, problem
 from flask import Flask, Response, json
 from pydantic import ValidationError
@@ -32,7 +33,8 @@ def invalid_request(error: ValidationError) -> tuple[Problem, int]:
     return problem(422, broken_rules(errors)), 422
 
 
-def database_lost(_error: psycopg.OperationalError) -> tuple[Problem, int]:
+def database_lost(error: psycopg.OperationalError) -> tuple[Problem, int]:
     """Tell that the database does not answer, and have the pool look at the connections that it still has."""
-    get_pool().check()
+    if not isinstance(error, Silent):  # a look at the others would be as long a wait for each
+        get_pool().check()
     return problem(503), 503
