@@ -24,11 +24,10 @@ _PAGE = """\
 </html>
 """
 
-# The validator is a server of Swagger's, which would be told the document's address.
 _SWAGGER = """\
 <div id="swagger-ui"></div>
 <script>{bundle}</script>
-<script>SwaggerUIBundle({{url: "openapi.json", dom_id: "#swagger-ui", validatorUrl: null}});</script>"""
+<script>SwaggerUIBundle({{url: "openapi.json", dom_id: "#swagger-ui"}});</script>"""
 
 # Telemetry would tell Redoc's makers of each visit.
 _REDOC = """\
@@ -55,5 +54,5 @@ def redoc() -> str:
 
 
 def _part(name: str) -> str:
-    # The package's own templates come only all at once, and would name the validator.
+    # The package's own templates come only all at once, and with a layout that asks a validator elsewhere.
     return (files("offapi") / name).read_text(encoding="utf-8")

@@ -28,9 +28,10 @@ class Watched:
     complaints: list[str] = field(default_factory=list)
     """Errors of the console, and exceptions that nobody caught."""
 
-    @property
     def elsewhere(self) -> list[str]:
-        """Return the requests to other hosts."""
+        """Return the requests to other hosts that were sent, or are within a minute."""
+        self.page.clock.run_for(60_000)  # telemetry waits until nobody looks
+        self.page.wait_for_load_state("networkidle")
         own = [url for url in self.asked if urlsplit(url).scheme in ("data", "blob")]
         return [url for url in self.asked if urlsplit(url).hostname != HOST and url not in own]
 
@@ -64,6 +65,7 @@ def watching(url: str) -> Iterator[Watched]:
         )
         try:
             page = browser.new_page(viewport={"width": 1200, "height": 1000}, base_url=origin)
+            page.clock.install()
             watched = Watched(page)
             watched.page.on("request", lambda request: watched.asked.append(request.url))
             watched.page.on("pageerror", lambda error: watched.complaints.append(str(error)))
