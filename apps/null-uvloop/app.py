@@ -20,7 +20,7 @@ REFUSED = {
 DOCUMENT = {
     "openapi": "3.1.0",
     "paths": {path: {} for path in ("/healthz", "/json", "/api/ai/history/{user_id}", "/api/ai/generate")},
-    "components": {"schemas": {"Padding": {"description": "x" * 4800}}},
+    "components": {"schemas": {"Padding": {"description": "x" * 9800}}},
 }
 HISTORY = b"/api/ai/history/"
 DOCUMENTS = b"/api/ai/documents"

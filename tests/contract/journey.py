@@ -1,0 +1,42 @@
+"""A user's journey by a client that was generated from a variant's own document.
+
+Run as `python journey.py FOLDER URL`; FOLDER holds the package `client`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+
+def main(folder: str, url: str) -> None:
+    """Do what a user does; raise where an answer is not the one that is due."""
+    sys.path.insert(0, folder)
+    client = importlib.import_module("client").Client(base_url=url, raise_on_unexpected_status=True)
+    models = importlib.import_module("client.models")
+
+    def ask(operation: str, **arguments: Any) -> Any:  # noqa: ANN401 - generated
+        module = importlib.import_module(f"client.api.default.{operation}")
+        return module.sync(client=client, **arguments)
+
+    assert ask("healthz").additional_properties == {"status": "ok"}
+    assert ask("hello").additional_properties == {"message": "Hello, World!"}
+    wish = models.AIServiceRequest(
+        model_name="gpt-4", prompt="What is a dynamometer?", contact_email="someone@example.com"
+    )
+    assert ask("generate", body=wish).data.task_id == "task_123456"
+    wish.temperature = 2.0
+    refused = ask("generate", body=wish)
+    assert refused.code == "validation_failed"
+    assert [detail.field for detail in refused.details] == ["temperature"]
+    history = ask("history", user_id=7)
+    assert len(history.history) == 100
+    assert " of user 7: " in history.history[0].content
+    kept = ask("add_document", body=models.NewDocument(title="A title", content="Words of any length"))
+    document = ask("document", document_id=kept.id)
+    assert (document.id, document.title, document.content) == (kept.id, "A title", "Words of any length")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
