@@ -40,6 +40,7 @@ very moment, the next request would be cut short instead."""
 
 @events.init.add_listener
 def _install(environment: Any, **_: Any) -> None:
+    gevent.get_hub().loop.update_now()  # else Locust counts its run time from before its imports
     ensemble = _ensembles[id(environment)] = install(environment)
     environment.events.user_error.add_listener(lambda exception, **_: ensemble.mistakes.note(exception))
     environment.events.test_stop.add_listener(lambda **_: ensemble.mistakes.sum_up())
