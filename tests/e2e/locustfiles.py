@@ -136,6 +136,7 @@ class Plain(BenchUser):
         self.client.get("/plain")
 """
 )
+LATE = "import gevent.monkey\ngevent.monkey.get_original('time', 'sleep')(3)\n" + PLAIN
 MISTAKEN = (
     HEAD
     + """

@@ -20,7 +20,7 @@ from urllib.request import urlopen
 import pytest
 from generators import wait_for
 from locust_cases import BODY, Case
-from locustfiles import COUNTED, DOCUMENTED, MISTAKEN, NESTED, PLAIN, STEPS, TAGGED
+from locustfiles import COUNTED, DOCUMENTED, LATE, MISTAKEN, NESTED, PLAIN, STEPS, TAGGED
 from served import free_port
 
 pytestmark = pytest.mark.slow
@@ -37,6 +37,7 @@ def cases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, Cas
         "tagged": Case(TAGGED, f"{headless} -u 3 -r 3 -t 2 --stop-timeout 2 --tags wanted"),
         "processes": Case(PLAIN, f"{headless} -u 6 -r 6 -t 2 --stop-timeout 2 --processes 2"),
         "mistaken": Case(MISTAKEN, f"{headless} -u 7 -r 7 -t 3 --exit-code-on-error 7"),
+        "late": Case(LATE, f"{headless} -u 3 -r 3 -t 2 --stop-timeout 2"),
         "interrupted": Case(PLAIN, f"{headless} -u 3 -r 3"),
         "web": Case(PLAIN, f"--web-host 127.0.0.1 --web-port {free_port()}"),
     }
@@ -177,6 +178,13 @@ def test_two_processes_are_one_in_the_tables(cases: Mapping[str, Case]) -> None:
     case = cases["processes"]
     assert case.end() == 0, case.log()
     assert int(case.rows("stats")["GET /plain"]["Request Count"]) == case.server.arrived["/plain"] > 50
+
+
+def test_a_slow_start_takes_nothing_from_the_run_time(cases: Mapping[str, Case]) -> None:
+    """A locustfile that takes 3 s to import has all of its 2 s of run time."""
+    case = cases["late"]
+    assert case.end() == 0, case.log()
+    assert case.server.arrived["/plain"] > 50
 
 
 def test_mistakes_are_counted_and_shown_once(cases: Mapping[str, Case]) -> None:
