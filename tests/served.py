@@ -23,6 +23,8 @@ from harness.records import manifest
 APPS = Path(__file__).parents[1] / "apps"
 VARIANTS = ("fastapi-uvicorn", "flask-gunicorn", "django-gunicorn")
 POOL_SIZE = 3
+EVERYTHING = frozenset({"classifier", "keys", "postgres"})
+"""The services of `with_everything`."""
 
 
 @dataclass(frozen=True, slots=True)

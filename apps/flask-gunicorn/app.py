@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from api import description, documents, failures, generate, history, metrics, resources
+from api import classify, description, documents, failures, generate, history, metrics, resources
 from domain.ai_request import MAX_BODY_BYTES
 from domain.basics import HEALTHZ, HELLO
 from domain.description import described
@@ -34,7 +34,14 @@ def create_app() -> Flask:
     settings = Settings.from_environment()
     resources.open_all(app, settings)
     failures.add_handlers(app)
-    for routes in (basics, history.routes, generate.routes, documents.routes, description.routes):
+    for routes in (
+        basics,
+        history.routes,
+        generate.routes,
+        classify.routes,
+        documents.routes,
+        description.routes,
+    ):
         app.register_blueprint(routes)
     if settings.metrics:
         metrics.add_metrics(app)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sys
 from typing import cast
 
@@ -22,6 +23,16 @@ DOCUMENT = {
     "paths": {path: {} for path in ("/healthz", "/json", "/api/ai/history/{user_id}", "/api/ai/generate")},
     "components": {"schemas": {"Padding": {"description": "x" * 9800}}},
 }
+ABOUT = {
+    "billing": rb"invoice|subscription",
+    "cooking": rb"butter|dough",
+    "health": rb"doctor|surgery",
+    "sport": rb"match|penalty",
+    "technology": rb"laptop|software",
+    "travel": rb"luggage|passport",
+}
+"""What stands first in the scenario's texts, by category."""
+ABOUT_WHAT = re.compile(b"|".join(b"(%b)" % words for words in ABOUT.values()))
 HISTORY = b"/api/ai/history/"
 DOCUMENTS = b"/api/ai/documents"
 ROWS = 100
@@ -58,6 +69,7 @@ REPLIES |= {HISTORY + b"%d" % user_id: reply(b"200 OK", history_of(user_id)) for
 REPLIES |= {DOCUMENTS + b"/%d" % number: reply(b"200 OK", document(number)) for number in range(1, 1001)}
 REPLIES[DOCUMENTS] = reply(b"201 Created", {"id": 1001}, b"Location: /api/ai/documents/1001\r\n")
 NOT_FOUND = reply(b"404 Not Found", {"status": "error"})
+CLASSIFIED = [NOT_FOUND, *(reply(b"200 OK", {"category": category}) for category in ABOUT)]
 BROKEN = reply(b"422 Unprocessable Content", REFUSED)
 
 
@@ -78,6 +90,9 @@ class Null(asyncio.Protocol):
         path = data.split(b" ", 2)[1]
         if path == b"/api/ai/generate" and b"gpt-four" in data:
             self.transport.write(BROKEN)
+        elif path == b"/api/ai/classify":
+            found = ABOUT_WHAT.search(data)
+            self.transport.write(CLASSIFIED[(found.lastindex if found else None) or 0])
         elif path == b"/answered":
             self.transport.write(reply(b"200 OK", {"answered": Null.answered}))
         else:

@@ -47,7 +47,10 @@ class Bench:
     clock: Clock
 
     def start(self, variant: Variant, trial: PlannedTrial | None, *, port: int, log: Path) -> Sut:
-        """Start a variant under this job's caps, on services as they were at first; see `sut.start_sut`."""
+        """Start a variant under this job's caps, on services as they were at first; see `sut.start_sut`.
+
+        In a trial it is given the services that the scenario needs, and pays for no other; else all of them.
+        """
         for service in self.services:
             service.reset()
         return start_sut(
@@ -56,7 +59,7 @@ class Bench:
             self.environments[variant.id],
             placement=self.job.placement,
             settings=trial.cell.settings if trial else {},
-            services=self.variables,
+            services=self.variables if trial is None else self._variables_in(trial.cell.scenario),
             apps_root=self.apps_root,
             port=port,
             log=log,
@@ -67,6 +70,11 @@ class Bench:
     def variables(self) -> dict[str, str]:
         """What the services tell a SUT."""
         return {k: v for service in self.services for k, v in service.variables.items()}
+
+    def _variables_in(self, scenario: str) -> dict[str, str]:
+        needed = self.job.scenarios[scenario].services
+        given = (service for service in self.services if service.name in needed)
+        return {k: v for service in given for k, v in service.variables.items()}
 
     @property
     def versions(self) -> dict[str, str]:

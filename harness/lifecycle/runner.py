@@ -17,6 +17,7 @@ from harness.lifecycle.steps import Preparing, Tell, TrialBegins, TrialEnds
 from harness.lifecycle.sut import free_port
 from harness.lifecycle.trial import measure
 from harness.lifecycle.verify import CaseResult, failures, for_endpoints, verify
+from harness.machine.services.catalogue import given_by
 from harness.records.contract import load_cases
 from harness.records.disk import writing
 from harness.records.plan import TRIAL_OVERHEAD_S
@@ -69,7 +70,7 @@ def check_contract(bench: Bench, contract: Path, tell: Tell) -> dict[str, tuple[
     endpoints = {endpoint for scenario in bench.job.scenarios.values() for endpoint in scenario.endpoints}
     if endpoints:
         cases = for_endpoints(cases, endpoints)
-    given = tuple(service.name for service in bench.services)
+    given = given_by(service.name for service in bench.services)
     known = bench.variables | bench.for_clients
     results = {}
     for name, variant in bench.job.variants.items():

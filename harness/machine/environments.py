@@ -54,7 +54,7 @@ def ensure(variant: Variant, report: Callable[[str], None] = lambda _: None) -> 
     if sealed is not None:
         return sealed
     try:
-        with _lock(home):
+        with lock(home):
             sealed = _read(home)
             if sealed is not None:
                 return sealed
@@ -206,8 +206,8 @@ def _read(home: Path) -> Environment | None:
 
 
 @contextlib.contextmanager
-def _lock(home: Path) -> Iterator[None]:
-    """Hold the environment's lock, which the kernel frees when its holder dies."""
+def lock(home: Path) -> Iterator[None]:
+    """Hold the lock of a folder in the cache, which the kernel frees when its holder dies."""
     _make_readable(home.parent)
     with open(home.with_suffix(".lock"), "w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

@@ -36,14 +36,14 @@ def run_uv(*arguments: str, cache: Path) -> None:
     environment.setdefault("UV_CACHE_DIR", str(cache / "uv"))
     environment["UV_PYTHON_DOWNLOADS"] = "never"
     environment["NO_COLOR"] = "1"
-    argv = (*_dying_with_us(), uv.find_uv_bin(), *arguments)
+    argv = (*dying_with_us(), uv.find_uv_bin(), *arguments)
     done = process.run(argv, timeout_s=_TIMEOUT_S, cwd="/", env=environment)
     if done.exit != 0:
         raise InstallFailed(done.complaint)
 
 
-def _dying_with_us() -> tuple[str, ...]:
-    """Return the prefix that ends uv when we are killed, lest it write on into a folder that is remade."""
+def dying_with_us() -> tuple[str, ...]:
+    """Return the prefix that ends a program when we are killed, lest it write into what is remade."""
     setpriv = shutil.which("setpriv")
     return (setpriv, "--pdeathsig", "KILL") if setpriv else ()
 

@@ -14,6 +14,7 @@ import pytest
 from served import APPS, POOL_SIZE, VARIANTS, Database, Serve, Served, accepts, free_port, serving, wait_until
 
 from harness.ground import process
+from harness.machine.services.classifier import offer_classifier
 from harness.machine.services.owner import home_for
 from harness.machine.services.postgres_binaries import choose_binaries
 from harness.machine.services.postgres_cluster import make_cluster
@@ -78,13 +79,25 @@ def with_database(database: Database) -> dict[str, str]:
     }
 
 
+@pytest.fixture(scope="session")
+def with_classifier() -> dict[str, str]:
+    """Return the variables of a variant that is given the classifier."""
+    return dict(offer_classifier("classifier", "fp32").variables)
+
+
+@pytest.fixture(scope="session")
+def with_everything(with_database: dict[str, str], with_classifier: dict[str, str]) -> dict[str, str]:
+    """Return the variables of a variant that is given every service."""
+    return {**with_database, **with_classifier}
+
+
 @pytest.fixture(scope="module")
-def all_served(serve: Serve, with_database: dict[str, str]) -> Iterator[dict[str, Served]]:
-    """Serve the three base variants with a database at once."""
+def all_served(serve: Serve, with_everything: dict[str, str]) -> Iterator[dict[str, Served]]:
+    """Serve the three base variants with every service at once."""
     fastapi, flask, django = VARIANTS
     with (
-        serve(fastapi, with_database) as first,
-        serve(flask, with_database) as second,
-        serve(django, with_database) as third,
+        serve(fastapi, with_everything) as first,
+        serve(flask, with_everything) as second,
+        serve(django, with_everything) as third,
     ):
         yield {fastapi: first, flask: second, django: third}

@@ -67,9 +67,13 @@ DOCUMENT: dict[str, st.SearchStrategy[Any]] = {
     ),
     "content": mostly(st.text(NO_SURROGATES, min_size=1, max_size=60), long_texts(9995, 10005)),
 }
+CLASSIFY: dict[str, st.SearchStrategy[Any]] = {
+    "text": mostly(st.text(NO_SURROGATES, min_size=1, max_size=80), long_texts(4990, 5010) | st.just(""))
+}
 BODIES: dict[str, dict[str, st.SearchStrategy[Any]]] = {
     "/api/ai/generate": GENERATE,
     "/api/ai/documents": DOCUMENT,
+    "/api/ai/classify": CLASSIFY,
 }
 IDS = (
     st.integers(-5, 1100).map(str)

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
-from served import APPS, POOL_SIZE, VARIANTS, Database, Serve, Served, wait_for
+from served import APPS, EVERYTHING, POOL_SIZE, VARIANTS, Database, Serve, Served, wait_for
 
 from harness.ground.errors import EnvironmentUnfit
 from harness.lifecycle.verify import failures, verify
@@ -20,26 +20,25 @@ from harness.machine.services import seed
 from harness.records import manifest
 from harness.records.contract import Case
 
-GIVEN = {"keys", "postgres"}
 QUERY = "SELECT content, create_time FROM ai_chat WHERE user_id = $1 ORDER BY create_time, id"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", VARIANTS)
-def test_every_case_passes_with_a_database(
+def test_every_case_passes_with_every_service(
     name: str, all_served: dict[str, Served], cases: tuple[Case, ...]
 ) -> None:
     """A base variant keeps every rule of the contract."""
-    results = verify(all_served[name].url, cases, services=GIVEN)
+    results = verify(all_served[name].url, cases, services=EVERYTHING)
     assert failures(results) == ()
-    unchecked = [case for case in cases if set(case.without) & GIVEN or set(case.needs) - GIVEN]
+    unchecked = [case for case in cases if set(case.without) & EVERYTHING or set(case.needs) - EVERYTHING]
     assert sum(result.passed is None for result in results) == len(unchecked)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", VARIANTS)
-def test_every_case_passes_without_a_database(name: str, serve: Serve, cases: tuple[Case, ...]) -> None:
-    """A base variant starts without a database and keeps the rules of everything else."""
+def test_every_case_passes_without_services(name: str, serve: Serve, cases: tuple[Case, ...]) -> None:
+    """A base variant starts without any service and keeps the rules of everything else."""
     with serve(name, {}) as served:
         results = verify(served.url, cases)
     assert failures(results) == ()
@@ -50,15 +49,15 @@ def test_every_case_passes_without_a_database(name: str, serve: Serve, cases: tu
 @pytest.mark.parametrize("python", ["3.12", "3.13"])
 @pytest.mark.parametrize("name", VARIANTS)
 def test_every_case_passes_on_other_pythons(
-    name: str, python: str, serve: Serve, with_database: dict[str, str], cases: tuple[Case, ...]
+    name: str, python: str, serve: Serve, with_everything: dict[str, str], cases: tuple[Case, ...]
 ) -> None:
     """The pinned packages install and serve on every Python that is supported."""
     try:
         interpreters.find(python)
     except EnvironmentUnfit:
         pytest.skip(f"there is no Python {python} here")
-    with serve(name, with_database, python=python) as served:
-        assert failures(verify(served.url, cases, services=GIVEN)) == ()
+    with serve(name, with_everything, python=python) as served:
+        assert failures(verify(served.url, cases, services=EVERYTHING)) == ()
 
 
 @pytest.mark.slow

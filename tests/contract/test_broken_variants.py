@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from served import APPS, VARIANTS, Serve
+from served import APPS, EVERYTHING, VARIANTS, Serve
 
 from harness.lifecycle.verify import failures, verify
 from harness.records.contract import Case
@@ -71,6 +71,25 @@ MUTATIONS = [
     ("django-gunicorn", "api/documents.py", "        raise Refused(404)", "        raise Refused(204)",
      "documents: an unknown one is not found"),
     ("django-gunicorn", "api/documents.py", "status=201, ", "", "documents: one is kept"),
+    ("domain", "classifier.py", "min_length=1", "min_length=0", "classify: an empty text"),
+    ("domain", "classifier.py", "max_length=5000", "max_length=5001", "classify: a text of 5001 characters"),
+    ("domain", "classifier.py", ".lower()", "", "classify: letters' case does not matter"),
+    ("domain", "classifier.py", "self.categories[number]", "self.categories[0]",
+     "classify: a text about travel"),
+    ("fastapi-uvicorn", "api/classify.py", "    needs = (get_classifier,)\n", "",
+     "classify: without a classifier it is unavailable for a broken body, too"),
+    ("fastapi-uvicorn", "api/classify.py", "dependencies=[Depends(require_json)], ", "",
+     "classify: no content type"),
+    ("fastapi-uvicorn", "api/resources.py", "classifier is None", "False",
+     "classify: without a classifier it is unavailable"),
+    ("flask-gunicorn", "api/classify.py", "ClassifyRequest.model_validate(json_body())",
+     "ClassifyRequest.model_construct(**json_body())", "classify: text is not a number"),
+    ("flask-gunicorn", "api/classify.py", "routes.post(", "routes.put(", "classify: PUT is not allowed"),
+    ("django-gunicorn", "api/classify.py", '@answering("POST")', '@answering("POST", "PUT")',
+     "classify: PUT is not allowed"),
+    ("django-gunicorn", "api/resources.py", "_Open.classifier is None:\n        raise Refused(503)",
+     "_Open.classifier is None:\n        raise Refused(404)",
+     "classify: without a classifier it is unavailable"),
 ]  # fmt: skip
 EACH = [
     (variant, mutation)
@@ -87,7 +106,7 @@ def test_a_broken_rule_is_named(
     mutation: tuple[str, str, str, str, str],
     tmp_path: Path,
     serve: Serve,
-    with_database: dict[str, str],
+    with_everything: dict[str, str],
     cases: tuple[Case, ...],
 ) -> None:
     """A variant that breaks one rule fails the case of that rule."""
@@ -100,7 +119,7 @@ def test_a_broken_rule_is_named(
     path.write_text(text.replace(kept, broken))
 
     without = next(case for case in cases if case.name == rule).without
-    with serve(variant, {} if without else with_database, apps=apps) as served:
-        failed = failures(verify(served.url, cases, services=() if without else ("keys", "postgres")))
+    with serve(variant, {} if without else with_everything, apps=apps) as served:
+        failed = failures(verify(served.url, cases, services=() if without else EVERYTHING))
     assert rule in {result.name for result in failed}
     assert all(result.difference for result in failed)

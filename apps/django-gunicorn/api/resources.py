@@ -8,6 +8,7 @@ from typing import Any
 from django.db import connections
 from django.db.backends.postgresql.base import DatabaseWrapper
 from domain.bounded_psycopg import BoundedConnection
+from domain.classifier import Classifier, open_classifier
 from domain.documents import Vault
 from domain.patience import CONNECT_PATIENCE_S, POOL_PATIENCE_S
 from domain.settings import Settings
@@ -20,6 +21,7 @@ class _Open:
     """What is open besides the database, which Django itself holds; None where it was not given."""
 
     vault: Vault | None = None
+    classifier: Classifier | None = None
 
 
 def databases(settings: Settings) -> dict[str, Any]:
@@ -57,6 +59,7 @@ def open_all(settings: Settings) -> None:
         database.pool.open(wait=True)
         atexit.register(database.close_pool)
     _Open.vault = None if settings.document_key is None else Vault(settings.document_key)
+    _Open.classifier = open_classifier(settings.classifier)
 
 
 def require_database() -> None:
@@ -70,3 +73,10 @@ def get_vault() -> Vault:
     if _Open.vault is None:
         raise Refused(503)
     return _Open.vault
+
+
+def get_classifier() -> Classifier:
+    """Return the worker's classifier."""
+    if _Open.classifier is None:
+        raise Refused(503)
+    return _Open.classifier

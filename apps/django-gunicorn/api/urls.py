@@ -7,7 +7,7 @@ from django.urls import path
 from domain.basics import HEALTHZ, HELLO
 from domain.description import described
 
-from api import description, documents, generate, history, metrics
+from api import classify, description, documents, generate, history, metrics
 from api.answers import answering, not_found, server_error
 
 
@@ -31,6 +31,7 @@ urlpatterns = [
     *history.urls,
     *generate.urls,
     *documents.urls,
+    *classify.urls,
     *description.urls,
     *metrics.urls(),
 ]

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import asyncpg
+from domain.classifier import Classifier, open_classifier
 from domain.documents import Vault
 from domain.patience import PATIENCE_S
 from domain.settings import Settings
@@ -28,6 +29,7 @@ class State(TypedDict):
 
     pool: Pool | None
     vault: Vault | None
+    classifier: Classifier | None
 
 
 @asynccontextmanager
@@ -35,7 +37,11 @@ async def lifespan(_app: FastAPI) -> AsyncIterator[State]:
     """Open what the settings name."""
     settings = Settings.from_environment()
     async with AsyncExitStack() as stack:
-        yield {"pool": await open_pool(stack, settings), "vault": open_vault(settings)}
+        yield {
+            "pool": await open_pool(stack, settings),
+            "classifier": open_classifier(settings.classifier),
+            "vault": open_vault(settings),
+        }
 
 
 async def keep_session(_connection: object) -> None:
@@ -84,5 +90,14 @@ def get_vault(request: Request) -> Vault:
     return vault
 
 
+def get_classifier(request: Request) -> Classifier:
+    """Return the worker's classifier."""
+    classifier: Classifier | None = request.state.classifier
+    if classifier is None:
+        raise HTTPException(503)
+    return classifier
+
+
 Database = Annotated[Pool, Depends(get_pool)]
 Documents = Annotated[Vault, Depends(get_vault)]
+TextClassifier = Annotated[Classifier, Depends(get_classifier)]

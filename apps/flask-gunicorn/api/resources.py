@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 
 from domain.bounded_psycopg import BoundedConnection
+from domain.classifier import Classifier, open_classifier
 from domain.documents import Vault
 from domain.patience import CONNECT_PATIENCE_S, POOL_PATIENCE_S
 from domain.settings import Settings
@@ -17,6 +18,7 @@ def open_all(app: Flask, settings: Settings) -> None:
     """Open what the settings name."""
     app.extensions["psycopg_pool"] = open_pool(settings)
     app.extensions["vault"] = open_vault(settings)
+    app.extensions["classifier"] = open_classifier(settings.classifier)
 
 
 def open_pool(settings: Settings) -> ConnectionPool[BoundedConnection] | None:
@@ -62,3 +64,11 @@ def get_vault() -> Vault:
     if vault is None:
         raise ServiceUnavailable
     return vault
+
+
+def get_classifier() -> Classifier:
+    """Return the worker's classifier."""
+    classifier: Classifier | None = current_app.extensions["classifier"]
+    if classifier is None:
+        raise ServiceUnavailable
+    return classifier

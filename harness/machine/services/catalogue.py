@@ -11,6 +11,7 @@ from typing import Protocol
 from harness.ground.names import choose
 from harness.machine.backends.backend import Backend, Party
 from harness.machine.custody.journal import Journal
+from harness.machine.services.classifier import offer_classifier
 from harness.machine.services.keys import DOCUMENT_KEY, draw_keys
 from harness.machine.services.llm import behaviour_wanted, start_llm
 from harness.machine.services.metrics import make_metrics
@@ -95,6 +96,14 @@ def _llm(around: Surroundings) -> Service:
     )
 
 
+def _classifier(_around: Surroundings) -> Service:
+    return offer_classifier("classifier", "fp32")
+
+
+def _classifier_int8(_around: Surroundings) -> Service:
+    return offer_classifier("classifier-int8", "int8")
+
+
 def _keys(_around: Surroundings) -> Service:
     return draw_keys()
 
@@ -109,8 +118,19 @@ STARTERS: Mapping[str, Callable[[Surroundings], Service]] = {
     "valkey": _valkey,
     "llm": _llm,
     "metrics": _metrics,
+    "classifier": _classifier,
+    "classifier-int8": _classifier_int8,
 }
 """In the order in which they are started, since some need what others tell."""
+
+STAND_INS: Mapping[str, str] = {"classifier-int8": "classifier"}
+"""What a service is to a SUT, where that has another name."""
+
+
+def given_by(names: Iterable[str]) -> frozenset[str]:
+    """Return what a SUT was given with these services, as the contract's cases call it."""
+    given = frozenset(names)
+    return given | {STAND_INS[name] for name in given & STAND_INS.keys()}
 
 
 def start_services(names: Iterable[str], around: Surroundings) -> tuple[Service, ...]:

@@ -1,0 +1,27 @@
+"""What a text is about."""
+
+from __future__ import annotations
+
+import asyncio
+
+from domain.classifier import CLASSIFY, Classified, ClassifyRequest
+from fastapi import APIRouter, Depends
+
+from api.bodies import BoundedRoute, require_json
+from api.description import described
+from api.resources import TextClassifier, get_classifier
+
+
+class ClassifyRoute(BoundedRoute):
+    """A route that asks for the classifier before it reads a body."""
+
+    needs = (get_classifier,)
+
+
+router = APIRouter(route_class=ClassifyRoute)
+
+
+@router.post("/api/ai/classify", dependencies=[Depends(require_json)], **described(CLASSIFY))
+async def classify(request: ClassifyRequest, classifier: TextClassifier) -> Classified:
+    """Tell what a text is about; the model computes in a thread, lest the loop stand still."""
+    return await asyncio.to_thread(classifier.classify, request)
