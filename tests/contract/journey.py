@@ -36,6 +36,8 @@ def main(folder: str, url: str) -> None:
     kept = ask("add_document", body=models.NewDocument(title="A title", content="Words of any length"))
     document = ask("document", document_id=kept.id)
     assert (document.id, document.title, document.content) == (kept.id, "A title", "Words of any length")
+    text = models.ClassifyRequest(text="Melt the butter in a pan, add onion and garlic, and let it boil.")
+    assert ask("classify", body=text).category == "cooking"
 
 
 if __name__ == "__main__":
