@@ -23,7 +23,7 @@ from harness.records import manifest
 APPS = Path(__file__).parents[1] / "apps"
 VARIANTS = ("fastapi-uvicorn", "flask-gunicorn", "django-gunicorn")
 POOL_SIZE = 3
-EVERYTHING = frozenset({"classifier", "keys", "postgres"})
+EVERYTHING = frozenset({"classifier", "keys", "llm", "postgres", "valkey"})
 """The services of `with_everything`."""
 
 

@@ -17,6 +17,7 @@ settings.configure(
     APPEND_SLASH=False,
     DATABASES=resources.databases(given),
     DATA_UPLOAD_MAX_MEMORY_SIZE=MAX_BODY_BYTES,
+    DATA_UPLOAD_MAX_NUMBER_FIELDS=None,  # the body's size is their bound, as in the other variants
     DEBUG=False,
     INSTALLED_APPS=[metrics.APP] if given.metrics else [],
     MIDDLEWARE=metrics.around(middleware) if given.metrics else middleware,

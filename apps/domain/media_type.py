@@ -1,4 +1,4 @@
-"""Which content types are JSON."""
+"""Which content types are JSON, and which are forms."""
 
 from __future__ import annotations
 
@@ -11,3 +11,8 @@ def is_json(content_type: str) -> bool:
     media_type = content_type.partition(";")[0].strip().lower()
     main, _, sub = media_type.partition("/")
     return main == "application" and (sub == "json" or sub.endswith("+json"))
+
+
+def is_form(content_type: str) -> bool:
+    """Tell whether a Content-Type header names a form, in any case, with or without parameters."""
+    return content_type.partition(";")[0].strip().lower() == "application/x-www-form-urlencoded"

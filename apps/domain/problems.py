@@ -8,6 +8,10 @@ from typing import Any
 from typing_extensions import TypedDict
 
 
+class Unavailable(Exception):
+    """A service that a request needs does not answer."""
+
+
 class Detail(TypedDict):
     """One rule that a request breaks."""
 

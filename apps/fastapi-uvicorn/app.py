@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from api import classify, documents, failures, generate, history
+from api import classify, documents, failures, generate, history, text, token
 from api.description import Described, add_pages, described
 from api.metrics import add_metrics
 from api.resources import lifespan
@@ -25,7 +25,7 @@ async def hello() -> dict[str, str]:
     return {"message": "Hello, World!"}
 
 
-for module in (history, generate, classify, documents):
+for module in (history, generate, token, text, classify, documents):
     app.include_router(module.router)
 add_pages(app)
 if Settings.from_environment().metrics:

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from api import classify, description, documents, failures, generate, history, metrics, resources
+from api import (
+    classify,
+    description,
+    documents,
+    failures,
+    generate,
+    history,
+    metrics,
+    resources,
+    text,
+    token,
+)
 from domain.ai_request import MAX_BODY_BYTES
 from domain.basics import HEALTHZ, HELLO
 from domain.description import described
@@ -29,20 +40,18 @@ def hello() -> dict[str, str]:
 def create_app() -> Flask:
     """Make the application; Gunicorn calls it in each worker, after the fork."""
     app = Flask(__name__, static_folder=None)
-    app.config.update(MAX_CONTENT_LENGTH=MAX_BODY_BYTES, PROVIDE_AUTOMATIC_OPTIONS=False)
+    app.config.update(
+        MAX_CONTENT_LENGTH=MAX_BODY_BYTES,
+        MAX_FORM_MEMORY_SIZE=MAX_BODY_BYTES,  # forms have a lower bound by default
+        PROVIDE_AUTOMATIC_OPTIONS=False,
+    )
     app.url_map.merge_slashes = False
     settings = Settings.from_environment()
     resources.open_all(app, settings)
     failures.add_handlers(app)
-    for routes in (
-        basics,
-        history.routes,
-        generate.routes,
-        classify.routes,
-        documents.routes,
-        description.routes,
-    ):
-        app.register_blueprint(routes)
+    app.register_blueprint(basics)
+    for system in (history, generate, token, text, classify, documents, description):
+        app.register_blueprint(system.routes)
     if settings.metrics:
         metrics.add_metrics(app)
     return app

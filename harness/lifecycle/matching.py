@@ -1,9 +1,9 @@
 """Comparing JSON with an expectation that may leave parts open.
 
-An expectation is JSON in which `"<string>"`, `"<int>"`, `"<utc-time>"` and `"<any>"` stand for values of
-that kind, and `{"<each>": X, "<length>": N, "<ascending>": "key", "<first>": Y}` for a list of N objects
-like X in the order of a key, the first of which is Y. Everything else must be equal in value and type; the
-order of keys means nothing.
+An expectation is JSON in which `"<string>"`, `"<int>"`, `"<utc-time>"`, `"<jwt>"` and `"<any>"` stand for
+values of that kind, and `{"<each>": X, "<length>": N, "<ascending>": "key", "<first>": Y}` for a list of N
+objects like X in the order of a key, the first of which is Y. Everything else must be equal in value and
+type; the order of keys means nothing.
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ from itertools import pairwise
 from typing import Any
 
 _UTC_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00", re.ASCII)
+_JWT = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+", re.ASCII)
 
 _OPEN: Mapping[str, Callable[[Any], bool]] = {
     "<string>": lambda value: isinstance(value, str),
     "<int>": lambda value: isinstance(value, int) and not isinstance(value, bool),
     "<utc-time>": lambda value: isinstance(value, str) and _UTC_TIME.fullmatch(value) is not None,
+    "<jwt>": lambda value: isinstance(value, str) and _JWT.fullmatch(value) is not None,
     "<any>": lambda _: True,
 }
 

@@ -89,8 +89,8 @@ def _check(base_url: str, case: Case, timeout_s: float, tls: ssl.SSLContext) -> 
     opened: list[str] = []
     found: list[str] = []
     try:
-        for answer in asyncio.run(_ask(base_url, case, timeout_s, tls, opened)):
-            found += _compare(case.expect, answer)
+        for turn, answer in enumerate(asyncio.run(_ask(base_url, case, timeout_s, tls, opened))):
+            found += _compare(case.expect, answer, turn)
     except TimeoutError:
         return [*found, f"no answer: not whole within {timeout_s:g} s"]
     except httpx.HTTPError as error:
@@ -129,12 +129,12 @@ async def _ask(
     return answers
 
 
-def _compare(expect: Expectation, answer: httpx.Response) -> list[str]:
+def _compare(expect: Expectation, answer: httpx.Response, turn: int) -> list[str]:
     found = []
     if answer.status_code != expect.status:
         found.append(f"status: {expect.status} due, {answer.status_code} seen")
-    for name, due in expect.headers.items():
-        seen = answer.headers.get(name)
+    for name, each in expect.headers.items():
+        due, seen = each[turn], answer.headers.get(name)
         if "{id}" in due:
             due = due.replace("{id}", _id(answer))
         if seen is None or _tokens(seen) != _tokens(due):

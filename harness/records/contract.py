@@ -20,8 +20,8 @@ class Expectation:
     """What an answer must be."""
 
     status: int
-    headers: Headers
-    """Those that matter; members of a list in any order, parameters ignored."""
+    headers: Mapping[str, tuple[str, ...]]
+    """Those that matter, a value for each repetition; members of a list in any order, parameters ignored."""
     json: Any
     """The body, with the placeholders of `harness.lifecycle.matching`."""
     empty: bool
@@ -67,7 +67,7 @@ class _Request(_Model):
 
 class _Due(_Model):
     status: int
-    headers: dict[str, str] = Field(default_factory=dict)
+    headers: dict[str, str | tuple[str, ...]] = Field(default_factory=dict)
     json_body: Any = Field(default=None, alias="json")
     error: str | None = None
     rules: list[tuple[str, str]] = Field(default_factory=list)
@@ -140,7 +140,7 @@ def _case(entry: _Entry, named: Mapping[str, dict[str, Any]]) -> Case:
         body=_body(request),
         times=entry.times,
         connections=entry.connections,
-        expect=_expectation(entry.expect),
+        expect=_expectation(entry.expect, entry.times),
     )
 
 
@@ -165,9 +165,15 @@ def _expand(value: Any) -> Any:  # noqa: ANN401 - any JSON
     return [_expand(part) for part in value] if isinstance(value, list) else value
 
 
-def _expectation(due: _Due) -> Expectation:
+def _expectation(due: _Due, times: int) -> Expectation:
     body = due.json_body
     if due.error is not None:
         rules = [{"field": name, "rule": rule, "message": "<string>"} for name, rule in due.rules]
         body = {"status": "error", "code": due.error, "message": "<string>", "details": rules}
-    return Expectation(due.status, due.headers, body, due.body == "none")
+    headers = {
+        name: (value,) * times if isinstance(value, str) else value for name, value in due.headers.items()
+    }
+    for name, values in headers.items():
+        if len(values) != times:
+            raise ValueError(f"{len(values)} values of the header {name} for {times} repetitions")
+    return Expectation(due.status, headers, body, due.body == "none")

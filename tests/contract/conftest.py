@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import signal
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
 import pytest
+from language_model import LanguageModel, serving_a_model
 from served import APPS, POOL_SIZE, VARIANTS, Database, Serve, Served, accepts, free_port, serving, wait_until
 
 from harness.ground import process
+from harness.ground.clock import SystemClock
+from harness.machine.backends.cgroup import CgroupBackend
+from harness.machine.custody import collector
+from harness.machine.custody.journal import NAME, Journal
 from harness.machine.services.classifier import offer_classifier
+from harness.machine.services.keys import Keys, draw_keys
 from harness.machine.services.owner import home_for
 from harness.machine.services.postgres_binaries import choose_binaries
 from harness.machine.services.postgres_cluster import make_cluster
 from harness.machine.services.postgres_seeding import seed_database
+from harness.machine.services.valkey import ValkeyService, start_valkey
 from harness.records.contract import Case, load_cases
 
 DOCUMENT_KEY = "00112233445566778899aabbccddeeff" * 2
@@ -86,9 +95,50 @@ def with_classifier() -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def with_everything(with_database: dict[str, str], with_classifier: dict[str, str]) -> dict[str, str]:
+def keys() -> Keys:
+    """Return secrets for the session."""
+    return replace(draw_keys(), document_key=DOCUMENT_KEY)
+
+
+@pytest.fixture(scope="session")
+def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyService]:
+    """Serve a Valkey for the session."""
+    folder, run = tmp_path_factory.mktemp("valkey"), f"test-{secrets.token_hex(4)}"
+    journal = Journal(folder / run / NAME, run)
+    backend = CgroupBackend(run, journal, SystemClock())
+    try:
+        service = start_valkey(backend, journal, cpus=(), log=folder / "valkey.log")
+        yield service
+        service.stop()
+    finally:
+        backend.close()
+        journal.close()
+        collector.collect(journal.path)
+
+
+@pytest.fixture(scope="session")
+def model() -> Iterator[LanguageModel]:
+    """Serve a language model for the session."""
+    with serving_a_model() as served:
+        yield served
+
+
+@pytest.fixture(scope="session")
+def with_everything(
+    with_database: dict[str, str],
+    with_classifier: dict[str, str],
+    keys: Keys,
+    valkey: ValkeyService,
+    model: LanguageModel,
+) -> dict[str, str]:
     """Return the variables of a variant that is given every service."""
-    return {**with_database, **with_classifier}
+    return {
+        **with_database,
+        **with_classifier,
+        **keys.variables,
+        **valkey.variables,
+        **model.variables,
+    }
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ import pytest
 from served import APPS, EVERYTHING, VARIANTS, Serve
 
 from harness.lifecycle.verify import failures, verify
+from harness.machine.services.valkey import ValkeyService
 from harness.records.contract import Case
 
 MUTATIONS = [
@@ -90,6 +91,68 @@ MUTATIONS = [
     ("django-gunicorn", "api/resources.py", "_Open.classifier is None:\n        raise Refused(503)",
      "_Open.classifier is None:\n        raise Refused(404)",
      "classify: without a classifier it is unavailable"),
+    ("fastapi-uvicorn", "api/bodies.py",
+     "            await bounded.body()  # whatever FastAPI would read of it, its size is judged first\n", "",
+     "token: a large body of another type is too large first"),
+    ("fastapi-uvicorn", "api/token.py", "dependencies=[Depends(require_form)]", "dependencies=[]",
+     "token: JSON is not taken"),
+    ("fastapi-uvicorn", "api/token.py",
+     'form_limits={"max_fields": MAX_BODY_BYTES}', "form_limits={}",
+     "token: a thousand fields and more"),
+    ("fastapi-uvicorn", "api/token.py", ', headers={"WWW-Authenticate": "Bearer"}', "",
+     "token: another password is refused"),
+    ("fastapi-uvicorn", "api/text.py", "Depends(require_token), ", "", "text: without a token it is refused"),
+    ("fastapi-uvicorn", "api/text.py", "needs = (get_issuer, get_writer)", "needs = ()",
+     "text: without services that comes before the size"),
+    ("fastapi-uvicorn", "api/text.py", "result, response.headers[\"X-Cache\"]", "result, _",
+     "text: the second of two equal requests is a hit"),
+    ("flask-gunicorn", "app.py",
+     "        MAX_FORM_MEMORY_SIZE=MAX_BODY_BYTES,  # forms have a lower bound by default\n", "",
+     "token: a body of 1 MiB"),
+    ("flask-gunicorn", "api/token.py", ', {"Cache-Control": "no-store"}', ", {}",
+     "token: the password is enough"),
+    ("flask-gunicorn", "api/token.py", 'shown.type != "bearer" or ', "",
+     "text: a token under another scheme is refused"),
+    ("flask-gunicorn", "api/text.py", "    request.get_data()  # a body that is too great is refused first\n",
+     "",
+     "text: a body that is too large is told before a token that is missing"),
+    ("flask-gunicorn", "api/text.py",
+     "    require_token()\n    asked = TextRequest.model_validate(json_body())\n",
+     "    asked = TextRequest.model_validate(json_body())\n    require_token()\n",
+     "text: a token that is missing is told before a broken rule"),
+    ("django-gunicorn", "app.py",
+     "    DATA_UPLOAD_MAX_NUMBER_FIELDS=None,  # the body's size is their bound, as in the other variants\n",
+     "",
+     "token: a thousand fields and more"),
+    ("django-gunicorn", "api/answers.py",
+     "    if not is_form(request.headers.get(\"Content-Type\", \"\")):\n        raise Refused(415)\n", "",
+     "token: JSON is not taken"),
+    ("django-gunicorn", "api/token.py", "scheme.lower()", "scheme", "text: the scheme in capitals"),
+    ("django-gunicorn", "api/text.py", 'headers={"X-Cache": cached}', "headers={}",
+     "text: the second of two equal requests is a hit"),
+    ("domain", "tokens.py", "right_user & right_password", "right_password",
+     "token: another user is refused"),
+    ("domain", "tokens.py", "right_user & right_password", "right_user",
+     "token: another password is refused"),
+    ("domain", "tokens.py", " if value}", "}", "token: a field without a value is as good as absent"),
+    ("domain", "tokens.py", "max_length=200", "max_length=201", "token: username of 201 characters"),
+    ("domain", "tokens.py", "jwt.decode(token, self.key, [_ALGORITHM], options={",
+     'jwt.decode(token, self.key, [_ALGORITHM], options={"verify_signature": False, "verify_exp": True, ',
+     "text: a token that another key signed is refused"),
+    ("domain", "tokens.py", "options={", 'options={"verify_exp": False, ',
+     "text: a token that has ended is refused"),
+    ("domain", "text.py", "[request.task_type, request.target_language, request.content]",
+     "[request.target_language, request.content]", "text: another task is another text"),
+    ("domain", "text.py", "[request.task_type, request.target_language, request.content]",
+     "[request.task_type, request.content]", "text: another target_language is another text"),
+    ("domain", "text.py", "request.content])", "request.content.lower()])",
+     "text: another content by its case is another text"),
+    ("domain", "text.py", "max_length=5000", "max_length=5001", "text: content of 5001 characters"),
+    ("domain", "text.py", "min_length=10", "min_length=9",
+     "text: content of 9 characters outside the basic plane"),
+    ("domain", "text.py", "{2,8})*$", "{1,8})*$", "text: target_language with a part of one letter"),
+    ("domain", "text.py", 'f"text:{', 'f"text:{id(request)}{',
+     "text: the second of two equal requests is a hit"),
 ]  # fmt: skip
 EACH = [
     (variant, mutation)
@@ -107,6 +170,7 @@ def test_a_broken_rule_is_named(
     tmp_path: Path,
     serve: Serve,
     with_everything: dict[str, str],
+    valkey: ValkeyService,
     cases: tuple[Case, ...],
 ) -> None:
     """A variant that breaks one rule fails the case of that rule."""
@@ -119,7 +183,10 @@ def test_a_broken_rule_is_named(
     path.write_text(text.replace(kept, broken))
 
     without = next(case for case in cases if case.name == rule).without
-    with serve(variant, {} if without else with_everything, apps=apps) as served:
-        failed = failures(verify(served.url, cases, services=() if without else EVERYTHING))
+    given = {} if without else with_everything
+    valkey.reset()
+    with serve(variant, given, apps=apps) as served:
+        services = () if without else EVERYTHING
+        failed = failures(verify(served.url, cases, services=services, variables=given))
     assert rule in {result.name for result in failed}
     assert all(result.difference for result in failed)

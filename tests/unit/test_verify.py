@@ -69,12 +69,12 @@ def test_a_silent_port_fails_every_case_without_an_error() -> None:
 
 
 def test_cases_that_lack_their_service_are_not_checked() -> None:
-    """Without PostgreSQL its cases are left out and say so; they are neither passed nor failed."""
+    """Without its services a case is left out and says so; it is neither passed nor failed."""
     needy = [case for case in load_cases(CONTRACT) if case.needs]
     results = verify("http://127.0.0.1:9", needy)
-    assert {(result.passed, result.difference) for result in results} == {
-        (None, "not checked: needs postgres")
-    }
+    assert [(result.passed, result.difference) for result in results] == [
+        (None, f"not checked: {', '.join(f'needs {name}' for name in case.needs)}") for case in needy
+    ]
 
 
 def test_cases_can_be_narrowed_to_endpoints() -> None:
@@ -119,4 +119,18 @@ def test_a_wrong_file_is_named(text: str, message: str, tmp_path: Path) -> None:
 def test_a_folder_without_cases_is_named(tmp_path: Path) -> None:
     """A folder without cases ends in an error that says so."""
     with pytest.raises(UsageError, match="no cases"):
+        load_cases(tmp_path)
+
+
+def test_a_header_may_have_a_value_for_each_repetition(tmp_path: Path) -> None:
+    """A list of values is compared one by one; one of another length is refused, with the file."""
+    served = '{"requests": {}, "cases": [{"name": "a", "times": 2, "expect": {"status": 200, "headers": %s},'
+    served += ' "request": {"method": "GET", "path": "/"}}]}'
+    (tmp_path / "cases").mkdir()
+    file = tmp_path / "cases" / "one.json"
+    file.write_text(served % '{"a": ["x", "y"], "b": "z"}')
+    (case,) = load_cases(tmp_path)
+    assert case.expect.headers == {"a": ("x", "y"), "b": ("z", "z")}
+    file.write_text(served % '{"a": ["x"]}')
+    with pytest.raises(UsageError, match="1 values of the header a for 2 repetitions"):
         load_cases(tmp_path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any
 
@@ -12,8 +12,9 @@ from django.db import OperationalError, connections
 from django.db.backends.postgresql.base import DatabaseWrapper
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
 from domain.bounded_psycopg import Silent
-from domain.media_type import is_json
-from domain.problems import Detail, broken_rules, problem
+from domain.media_type import is_form, is_json
+from domain.problems import Detail, Unavailable, broken_rules, problem
+from domain.tokens import form_fields
 from pydantic import ValidationError
 
 View = Callable[..., HttpResponse]
@@ -22,14 +23,17 @@ View = Callable[..., HttpResponse]
 class Refused(Exception):
     """A request that ends with the answer of a status, wherever in a view that is found."""
 
-    def __init__(self, status: int) -> None:
+    def __init__(self, status: int, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(status)
         self.status = status
+        self.headers = headers
 
 
-def failure(status: int, details: list[Detail] | None = None) -> JsonResponse:
+def failure(
+    status: int, details: list[Detail] | None = None, headers: Mapping[str, str] | None = None
+) -> JsonResponse:
     """Return an answer in the shape of all errors."""
-    return JsonResponse(problem(status, details or ()), status=status)
+    return JsonResponse(problem(status, details or ()), status=status, headers=headers)
 
 
 def answering(*methods: str) -> Callable[[View], View]:
@@ -44,7 +48,9 @@ def answering(*methods: str) -> Callable[[View], View]:
             try:
                 return view(request, **parameters)
             except Refused as error:
-                return failure(error.status)
+                return failure(error.status, headers=error.headers)
+            except Unavailable:
+                return failure(503)
             except ValidationError as error:
                 errors = error.errors(include_url=False, include_context=False, include_input=False)
                 return failure(422, broken_rules(errors))
@@ -68,18 +74,31 @@ def _check_connections() -> None:
         database.pool.check()
 
 
-def json_body(request: HttpRequest) -> Any:  # noqa: ANN401 - any JSON
-    """Return the request's JSON; raises Refused for a body too great, of another type, or broken."""
+def bounded_body(request: HttpRequest) -> bytes:
+    """Return the request's body; raises Refused for one that is too great."""
     try:
-        body = request.body
+        return request.body
     except RequestDataTooBig as error:
         raise Refused(413) from error
+
+
+def json_body(request: HttpRequest) -> Any:  # noqa: ANN401 - any JSON
+    """Return the request's JSON; raises Refused for a body too great, of another type, or broken."""
+    body = bounded_body(request)
     if not is_json(request.headers.get("Content-Type", "")):
         raise Refused(415)
     try:
         return json.loads(body)
     except (ValueError, RecursionError) as error:  # no JSON, no UTF-8, or nested deeper than the parser goes
         raise Refused(400) from error
+
+
+def form_body(request: HttpRequest) -> dict[str, object]:
+    """Return the fields of the request's form; raises Refused for a body too great or of another type."""
+    bounded_body(request)
+    if not is_form(request.headers.get("Content-Type", "")):
+        raise Refused(415)
+    return form_fields(request.POST.items())
 
 
 def not_found(_request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001 - Django names it

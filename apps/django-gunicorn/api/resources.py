@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import atexit
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db import connections
 from django.db.backends.postgresql.base import DatabaseWrapper
@@ -12,9 +12,13 @@ from domain.classifier import Classifier, open_classifier
 from domain.documents import Vault
 from domain.patience import CONNECT_PATIENCE_S, POOL_PATIENCE_S
 from domain.settings import Settings
+from domain.tokens import Issuer
 from psycopg.conninfo import conninfo_to_dict
 
 from api.answers import Refused
+
+if TYPE_CHECKING:
+    from domain.writing import Writer
 
 
 class _Open:
@@ -22,6 +26,8 @@ class _Open:
 
     vault: Vault | None = None
     classifier: Classifier | None = None
+    issuer: Issuer | None = None
+    writer: Writer | None = None
 
 
 def databases(settings: Settings) -> dict[str, Any]:
@@ -60,6 +66,19 @@ def open_all(settings: Settings) -> None:
         atexit.register(database.close_pool)
     _Open.vault = None if settings.document_key is None else Vault(settings.document_key)
     _Open.classifier = open_classifier(settings.classifier)
+    _Open.issuer = Issuer.of(settings)
+    _Open.writer = open_writer(settings)
+
+
+def open_writer(settings: Settings) -> Writer | None:
+    """Open what writes texts; None without a cache or a language model."""
+    if settings.valkey_url is None or settings.llm_url is None or settings.llm_key is None:
+        return None
+    from domain.writing import Writer  # late: a worker without it is spared its memory
+
+    writer = Writer(settings.valkey_url, settings.llm_url, settings.llm_key, settings.db_pool_size)
+    atexit.register(writer.close)
+    return writer
 
 
 def require_database() -> None:
@@ -80,3 +99,17 @@ def get_classifier() -> Classifier:
     if _Open.classifier is None:
         raise Refused(503)
     return _Open.classifier
+
+
+def get_issuer() -> Issuer:
+    """Return what issues tokens."""
+    if _Open.issuer is None:
+        raise Refused(503)
+    return _Open.issuer
+
+
+def get_writer() -> Writer:
+    """Return what writes texts."""
+    if _Open.writer is None:
+        raise Refused(503)
+    return _Open.writer

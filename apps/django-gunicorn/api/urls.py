@@ -7,7 +7,7 @@ from django.urls import path
 from domain.basics import HEALTHZ, HELLO
 from domain.description import described
 
-from api import classify, description, documents, generate, history, metrics
+from api import classify, description, documents, generate, history, metrics, text, token
 from api.answers import answering, not_found, server_error
 
 
@@ -30,6 +30,8 @@ urlpatterns = [
     path("json", hello),
     *history.urls,
     *generate.urls,
+    *token.urls,
+    *text.urls,
     *documents.urls,
     *classify.urls,
     *description.urls,

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import Any
 
 from domain.ai_request import MAX_BODY_BYTES
-from domain.media_type import is_json
+from domain.media_type import is_form, is_json
 from fastapi import HTTPException, Request, Response
 from fastapi.routing import APIRoute
 
@@ -37,7 +37,9 @@ class BoundedRoute(APIRoute):
         async def handle_bounded(request: Request) -> Response:
             for get in self.needs:
                 get(request)
-            return await handle(BoundedRequest(request.scope, request.receive))
+            bounded = BoundedRequest(request.scope, request.receive)
+            await bounded.body()  # whatever FastAPI would read of it, its size is judged first
+            return await handle(bounded)
 
         return handle_bounded
 
@@ -48,3 +50,9 @@ async def require_json(request: Request) -> None:
         raise HTTPException(415)
     if not await request.body():
         raise HTTPException(400)
+
+
+async def require_form(request: Request) -> None:
+    """Refuse what is not declared as a form, of which FastAPI would take each field for absent."""
+    if not is_form(request.headers.get("content-type", "")):
+        raise HTTPException(415)

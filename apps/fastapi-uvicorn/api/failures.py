@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncpg
-from domain.problems import broken_rules, problem
+from domain.problems import Unavailable, broken_rules, problem
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 UNAVAILABLE = (
+    Unavailable,
     ConnectionError,
     TimeoutError,
     asyncpg.PostgresConnectionError,

@@ -12,11 +12,13 @@ from domain.classifier import Classifier, open_classifier
 from domain.documents import Vault
 from domain.patience import PATIENCE_S
 from domain.settings import Settings
+from domain.tokens import Issuer
 from fastapi import Depends, FastAPI, HTTPException, Request
 from typing_extensions import TypedDict
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
+    from domain.writing import AsyncWriter
 
     Pool = asyncpg.Pool[asyncpg.Record]  # generic in its type stubs alone
     Connection = PoolConnectionProxy[asyncpg.Record]
@@ -30,6 +32,8 @@ class State(TypedDict):
     pool: Pool | None
     vault: Vault | None
     classifier: Classifier | None
+    issuer: Issuer | None
+    writer: AsyncWriter | None
 
 
 @asynccontextmanager
@@ -41,6 +45,8 @@ async def lifespan(_app: FastAPI) -> AsyncIterator[State]:
             "pool": await open_pool(stack, settings),
             "classifier": open_classifier(settings.classifier),
             "vault": open_vault(settings),
+            "issuer": Issuer.of(settings),
+            "writer": open_writer(stack, settings),
         }
 
 
@@ -61,6 +67,17 @@ async def open_pool(stack: AsyncExitStack, settings: Settings) -> Pool | None:
 def open_vault(settings: Settings) -> Vault | None:
     """Return what seals documents; None without a key."""
     return None if settings.document_key is None else Vault(settings.document_key)
+
+
+def open_writer(stack: AsyncExitStack, settings: Settings) -> AsyncWriter | None:
+    """Open what writes texts; None without a cache or a language model."""
+    if settings.valkey_url is None or settings.llm_url is None or settings.llm_key is None:
+        return None
+    from domain.writing import AsyncWriter  # late: a worker without it is spared its memory
+
+    writer = AsyncWriter(settings.valkey_url, settings.llm_url, settings.llm_key, settings.db_pool_size)
+    stack.push_async_callback(writer.close)
+    return writer
 
 
 @asynccontextmanager
@@ -98,6 +115,24 @@ def get_classifier(request: Request) -> Classifier:
     return classifier
 
 
+def get_issuer(request: Request) -> Issuer:
+    """Return what issues tokens."""
+    issuer: Issuer | None = request.state.issuer
+    if issuer is None:
+        raise HTTPException(503)
+    return issuer
+
+
+def get_writer(request: Request) -> AsyncWriter:
+    """Return what writes texts."""
+    writer: AsyncWriter | None = request.state.writer
+    if writer is None:
+        raise HTTPException(503)
+    return writer
+
+
 Database = Annotated[Pool, Depends(get_pool)]
 Documents = Annotated[Vault, Depends(get_vault)]
 TextClassifier = Annotated[Classifier, Depends(get_classifier)]
+TokenIssuer = Annotated[Issuer, Depends(get_issuer)]
+TextWriter = Annotated["AsyncWriter", Depends(get_writer)]

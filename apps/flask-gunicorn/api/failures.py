@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import psycopg
 from domain.bounded_psycopg import Silent
-from domain.problems import Problem, broken_rules, problem
+from domain.problems import Problem, Unavailable, broken_rules, problem
 from flask import Flask, Response, json
 from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException
@@ -16,6 +16,7 @@ def add_handlers(app: Flask) -> None:
     """Have the app answer every error in that shape."""
     app.register_error_handler(HTTPException, http_error)
     app.register_error_handler(ValidationError, invalid_request)
+    app.register_error_handler(Unavailable, unavailable)
     app.register_error_handler(psycopg.OperationalError, database_lost)
 
 
@@ -37,4 +38,9 @@ def database_lost(error: psycopg.OperationalError) -> tuple[Problem, int]:
     """Tell that the database does not answer, and have the pool look at the connections that it still has."""
     if not isinstance(error, Silent):  # a look at the others would be as long a wait for each
         get_pool().check()
+    return problem(503), 503
+
+
+def unavailable(_error: Unavailable) -> tuple[Problem, int]:
+    """Tell that a service does not answer."""
     return problem(503), 503

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import atexit
+from typing import TYPE_CHECKING
 
 from domain.bounded_psycopg import BoundedConnection
 from domain.classifier import Classifier, open_classifier
 from domain.documents import Vault
 from domain.patience import CONNECT_PATIENCE_S, POOL_PATIENCE_S
 from domain.settings import Settings
+from domain.tokens import Issuer
 from flask import Flask, current_app
 from psycopg_pool import ConnectionPool
 from werkzeug.exceptions import ServiceUnavailable
+
+if TYPE_CHECKING:
+    from domain.writing import Writer
 
 
 def open_all(app: Flask, settings: Settings) -> None:
@@ -19,6 +24,8 @@ def open_all(app: Flask, settings: Settings) -> None:
     app.extensions["psycopg_pool"] = open_pool(settings)
     app.extensions["vault"] = open_vault(settings)
     app.extensions["classifier"] = open_classifier(settings.classifier)
+    app.extensions["issuer"] = Issuer.of(settings)
+    app.extensions["writer"] = open_writer(settings)
 
 
 def open_pool(settings: Settings) -> ConnectionPool[BoundedConnection] | None:
@@ -50,6 +57,17 @@ def open_vault(settings: Settings) -> Vault | None:
     return None if settings.document_key is None else Vault(settings.document_key)
 
 
+def open_writer(settings: Settings) -> Writer | None:
+    """Open what writes texts; None without a cache or a language model."""
+    if settings.valkey_url is None or settings.llm_url is None or settings.llm_key is None:
+        return None
+    from domain.writing import Writer  # late: a worker without it is spared its memory
+
+    writer = Writer(settings.valkey_url, settings.llm_url, settings.llm_key, settings.db_pool_size)
+    atexit.register(writer.close)
+    return writer
+
+
 def get_pool() -> ConnectionPool[BoundedConnection]:
     """Return the worker's pool."""
     pool: ConnectionPool[BoundedConnection] | None = current_app.extensions["psycopg_pool"]
@@ -72,3 +90,19 @@ def get_classifier() -> Classifier:
     if classifier is None:
         raise ServiceUnavailable
     return classifier
+
+
+def get_issuer() -> Issuer:
+    """Return what issues tokens."""
+    issuer: Issuer | None = current_app.extensions["issuer"]
+    if issuer is None:
+        raise ServiceUnavailable
+    return issuer
+
+
+def get_writer() -> Writer:
+    """Return what writes texts."""
+    writer: Writer | None = current_app.extensions["writer"]
+    if writer is None:
+        raise ServiceUnavailable
+    return writer
