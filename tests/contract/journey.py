@@ -1,6 +1,6 @@
 """A user's journey by a client that was generated from a variant's own document.
 
-Run as `python journey.py FOLDER URL`; FOLDER holds the package `client`.
+Run as `python journey.py FOLDER URL PASSWORD`; FOLDER holds the package `client`.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ import sys
 from typing import Any
 
 
-def main(folder: str, url: str) -> None:
+def main(folder: str, url: str, password: str) -> None:
     """Do what a user does; raise where an answer is not the one that is due."""
     sys.path.insert(0, folder)
-    client = importlib.import_module("client").Client(base_url=url, raise_on_unexpected_status=True)
+    package = importlib.import_module("client")
+    anybody = package.Client(base_url=url, raise_on_unexpected_status=True)
     models = importlib.import_module("client.models")
 
-    def ask(operation: str, **arguments: Any) -> Any:  # noqa: ANN401 - generated
+    def ask(operation: str, client: Any = anybody, **arguments: Any) -> Any:  # noqa: ANN401 - generated
         module = importlib.import_module(f"client.api.default.{operation}")
         return module.sync(client=client, **arguments)
 
@@ -38,6 +39,14 @@ def main(folder: str, url: str) -> None:
     assert (document.id, document.title, document.content) == (kept.id, "A title", "Words of any length")
     text = models.ClassifyRequest(text="Melt the butter in a pan, add onion and garlic, and let it boil.")
     assert ask("classify", body=text).category == "cooking"
+    wrong = ask("token", body=models.TokenForm(username="webdyno", password="wrong"))
+    assert wrong.code == "unauthorized"
+    granted = ask("token", body=models.TokenForm(username="webdyno", password=password))
+    user = package.AuthenticatedClient(base_url=url, token=granted.access_token)
+    task = models.TextRequest.from_dict({"task_type": "summary", "content": "What is a dynamometer for?"})
+    written = ask("text", client=user, body=task)
+    assert written.task_type == "summary"
+    assert written.result
 
 
 if __name__ == "__main__":
