@@ -11,7 +11,7 @@ from typing import get_args
 import click
 import pytest
 import served
-from documents import (
+from documentation import (
     DOCUMENTS,
     ROOT,
     anchors,

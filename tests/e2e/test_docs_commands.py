@@ -17,7 +17,7 @@ from pathlib import Path
 import httpx
 import pytest
 import served
-from documents import (
+from documentation import (
     DOCUMENTS,
     ROOT,
     command_names,
