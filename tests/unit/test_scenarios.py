@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -47,7 +48,7 @@ def complaints(scenario: str, user: str, task: str, *answers: tuple[int, object]
         text=True,
         check=False,
         cwd=ROOT,
-        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
+        env={"PYTHONPATH": f"{ROOT}:{ROOT}/scenarios", "PATH": "/usr/bin:/bin"},
     )
     assert ended.returncode == 0, ended.stderr
     told: list[list[str] | None] = json.loads(ended.stdout.splitlines()[-1])[1]
@@ -168,3 +169,15 @@ def test_body_check_of_openapi() -> None:
         (404, whole),
     )
     assert kinds(told) == [None, "body", "body", "body", "body", "status"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scenario", ["classify", "classify-int8"])
+def test_body_check_of_classify(scenario: str) -> None:
+    """`classify` wants the text's category and nothing else: without its body check any other passes."""
+    due = [{"category": name} for name in ("billing", "cooking", "health", "sport", "technology", "travel")]
+    told = complaints(scenario, "Classify", "classify", *((200, body) for body in due))
+    assert Counter(kinds(told)) == {None: 1, "body": 5}
+    right = due[told.index(None)]
+    told = complaints(scenario, "Classify", "classify", (200, {**right, "more": 1}), (200, {}), (503, right))
+    assert kinds(told) == ["body", "body", "status"]

@@ -119,8 +119,12 @@ def _make(home: Path) -> None:
         },
     )
     if done.exit != 0:
+        shutil.rmtree(aside, ignore_errors=True)
         raise EnvironmentUnfit(
-            "the classifier can't be trained", where=str(aside), remedy="make room there", log=done.complaint
+            "the classifier can't be trained",
+            where=str(home.parent),
+            remedy="make room there, or set WEBDYNO_CACHE to another folder",
+            log="\n".join(done.complaint.splitlines()[-15:]),
         )
     open_to_all(aside)
     aside.rename(home)
@@ -129,6 +133,6 @@ def _make(home: Path) -> None:
 def _read(home: Path) -> Models | None:
     try:
         accuracy = json.loads((home / "accuracy.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError):  # empty after a loss of power
         return None
     return Models(home, accuracy)
