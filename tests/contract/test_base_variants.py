@@ -114,11 +114,11 @@ def test_a_read_is_one_prepared_statement_and_nothing_else(
 @pytest.mark.parametrize(
     ("name", "kept", "broken", "seen"),
     [
-        ("fastapi-uvicorn", ", reset=keep_session", "", "SELECT pg_advisory_unlock_all();"),
+        ("fastapi-uvicorn", "reset=keep_session,", "", "SELECT pg_advisory_unlock_all();"),
         (
             "fastapi-uvicorn",
-            ", reset=keep_session",
-            ", reset=keep_session, statement_cache_size=0",
+            "reset=keep_session,",
+            "reset=keep_session, statement_cache_size=0,",
             "parsed anew",
         ),
         ("flask-gunicorn", '"autocommit": True', '"autocommit": False', "BEGIN"),

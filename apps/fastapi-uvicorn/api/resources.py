@@ -60,7 +60,13 @@ async def open_pool(stack: AsyncExitStack, settings: Settings) -> Pool | None:
         return None
     size = settings.db_pool_size
     return await stack.enter_async_context(
-        asyncpg.create_pool(settings.postgres_url, min_size=size, max_size=size, reset=keep_session)
+        asyncpg.create_pool(
+            settings.postgres_url,
+            min_size=size,
+            max_size=size,
+            reset=keep_session,
+            max_inactive_connection_lifetime=0,  # its default of five minutes would close what is to be kept
+        )
     )
 
 
