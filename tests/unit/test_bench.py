@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from harness.ground.model import Cell, Load, PlannedTrial, Scenario
+from harness.lifecycle import bench as module
+from harness.lifecycle.bench import Bench, Job
+from harness.machine.services.catalogue import given_by
+
+
+@dataclass
+class FakeService:
+    """Tells a SUT one variable; counts how often it was reset."""
+
+    name: str
+    value: str
+    variables: Mapping[str, str] = field(init=False)
+    resets: int = 0
+
+    def __post_init__(self) -> None:
+        self.variables = {"DATABASE" if self.name == "postgres" else "MODEL": self.value}
+
+    def reset(self) -> None:
+        """Count."""
+        self.resets += 1
+
+
+def test_a_trial_is_given_what_its_scenario_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two scenarios of a run get their own models, and neither the other's database; `verify` gets all."""
+    started: list[Mapping[str, str]] = []
+    monkeypatch.setattr(module, "start_sut", lambda *_, services, **__: started.append(services))
+    services = [
+        FakeService("postgres", "there"),
+        FakeService("classifier", "exact"),
+        FakeService("classifier-int8", "small"),
+    ]
+    needs = {"hello": (), "classify": ("classifier",), "classify-int8": ("classifier-int8",)}
+    scenarios = {name: Scenario(name, "", needed, ()) for name, needed in needs.items()}
+    job = SimpleNamespace(scenarios=scenarios, placement=None)
+    anything: Any = None
+    bench = Bench(
+        cast(Job, job), anything, {"x": anything}, cast(Any, tuple(services)), Path(), Path(), anything
+    )
+    variant: Any = SimpleNamespace(id="x")
+    for number, name in enumerate(needs, 1):
+        trial = PlannedTrial(number, 1, Cell("x", name, Load("closed", 1)))
+        bench.start(variant, trial, port=1, log=Path())
+    bench.start(variant, None, port=1, log=Path())
+    assert started == [{}, {"MODEL": "exact"}, {"MODEL": "small"}, {"DATABASE": "there", "MODEL": "small"}]
+    assert [service.resets for service in services] == [4, 4, 4]
+
+
+def test_the_quantised_classifier_is_a_classifier() -> None:
+    """The contract's cases ask for a classifier, whatever its precision; other services are themselves."""
+    assert given_by(["classifier-int8", "postgres"]) == {"classifier-int8", "classifier", "postgres"}
+    assert given_by(["postgres"]) == {"postgres"}
