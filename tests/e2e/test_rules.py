@@ -6,7 +6,6 @@ import itertools
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,7 +55,7 @@ framework = "asyncio"
 server = "asyncio"
 interface = "sockets"
 concurrency = "1 process"
-start = ["python", "{server}", "--port", "{{port}}", "--born", "{born}", "--double-every-s", "16"]
+start = ["python", "{server}", "--port", "{{port}}", "--starts", "{starts}"]
 """
 
 
@@ -111,7 +110,10 @@ def test_a_drift_is_told_by_twins(tmp_path: Path, code: str) -> None:
     """A machine that gets slower makes twins differ where one always comes first, and unstable where not."""
     home = Home(tmp_path / "home")
     (home.folder / "apps" / "ageing").mkdir()
-    text = AGEING.format(server=APPS / "server.py", born=time.time())
+    starts = home.folder / "starts"
+    starts.touch()
+    starts.chmod(0o666)
+    text = AGEING.format(server=APPS / "server.py", starts=starts)
     (home.folder / "apps" / "ageing" / "variant.toml").write_text(text)
     suite = home.suite(blocks="3", variants='["ageing"]')
     suite.write_text(suite.read_text().replace("[[load]]", 'aa = ["hello"]\n[[load]]'))

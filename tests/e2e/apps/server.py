@@ -65,9 +65,7 @@ class Server:
     def pause_s(self) -> float:
         """Return the pause before an answer."""
         late = self.greetings and time.monotonic() - self.first_s > self.options.slow_after_s
-        age_s = max(0.0, time.time() - self.options.born)
-        pause_s = self.options.pause_s * 2 ** (age_s / self.options.double_every_s)
-        return float(2 * pause_s if late else pause_s)
+        return float(2 * self.options.pause_s if late else self.options.pause_s)
 
     def misbehaves(self) -> bool:
         """Fail as the options ask; return whether the answer is to be wrong."""
@@ -124,13 +122,16 @@ def main() -> None:
     parser.add_argument("--drop-after", type=int, default=-1)
     parser.add_argument("--slow-after-s", type=float, default=1e9)
     parser.add_argument("--pause-s", type=float, default=PAUSE_S)
-    parser.add_argument("--born", type=float, default=0.0)
-    parser.add_argument("--double-every-s", type=float, default=1e18)
+    parser.add_argument("--starts", help="a file that gets longer, and pauses with it, at each start")
     parser.add_argument("--starve", action="store_true")
     parser.add_argument("--refuse-to-start", action="store_true")
     options = parser.parse_args()
     if options.refuse_to_start:
         sys.exit("no: the configuration is broken")
+    if options.starts is not None:
+        with open(options.starts, "a") as starts:
+            starts.write("x")
+            options.pause_s *= 1.2 ** starts.tell()
     asyncio.run(serve(options))
 
 
