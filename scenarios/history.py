@@ -13,7 +13,7 @@ from harness.loadgen.user import BenchUser
 NEEDS = ("postgres",)
 ENDPOINTS = ("GET /api/ai/history/{user_id}",)
 
-USERS = 1000
+IDS = 1000
 ROWS = 100
 
 
@@ -36,7 +36,7 @@ def history_of(user_id: int) -> Expect:
     return Expect(200, check)
 
 
-HISTORIES = [history_of(user_id) for user_id in range(1, USERS + 1)]
+HISTORIES = [history_of(user_id) for user_id in range(1, IDS + 1)]
 
 
 class History(BenchUser):
@@ -45,7 +45,7 @@ class History(BenchUser):
     @task
     def history(self) -> None:
         """Read one history."""
-        user_id = self.random.randint(1, USERS)
+        user_id = self.random.randint(1, IDS)
         self.client.get(
             f"/api/ai/history/{user_id}",
             name="GET /api/ai/history/{user_id}",

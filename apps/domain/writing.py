@@ -21,16 +21,16 @@ from domain.text import Cached, TextRequest, cache_key, prompt_for
 
 _KEPT_S = 600
 _CACHE: dict[str, Any] = {
-    "timeout": 5.0,  # for a connection of the pool: a second or two pass where a thousand requests wait
-    "socket_connect_timeout": 1.0,
-    "socket_timeout": 2.0,
+    "max_connections": 16384,  # threads need one each, an event loop one for each request in flight
+    "socket_connect_timeout": 4.0,
+    "socket_timeout": 4.0,
     "protocol": 2,
     "driver_info": None,  # else two more commands for each new connection
 }
-_LLM_PATIENCE = httpx2.Timeout(6.0, connect=2.0)
+_LLM_PATIENCE = httpx2.Timeout(5.0)
 _LLM: dict[str, Any] = {
-    # A thousand users may all wait for a text, and each connection is kept for the next one.
-    "limits": httpx2.Limits(max_connections=1000, max_keepalive_connections=1000, keepalive_expiry=5.0),
+    # More would cost more: for each request httpx looks through all connections that it has.
+    "limits": httpx2.Limits(max_connections=100, max_keepalive_connections=100, keepalive_expiry=5.0),
     "trust_env": False,
 }
 
@@ -38,12 +38,10 @@ _LLM: dict[str, Any] = {
 class Writer:
     """For threads."""
 
-    def __init__(self, valkey_url: str, llm_url: str, llm_key: str, connections: int) -> None:
-        """Connect to nothing yet; `connections` are those to Valkey, at most."""
+    def __init__(self, valkey_url: str, llm_url: str, llm_key: str) -> None:
+        """Connect to nothing yet."""
         retry = redis.retry.Retry(NoBackoff(), 0)
-        pool = redis.BlockingConnectionPool.from_url(
-            valkey_url, max_connections=connections, retry=retry, **_CACHE
-        )
+        pool = redis.ConnectionPool.from_url(valkey_url, retry=retry, **_CACHE)
         self._cache = redis.Redis.from_pool(pool)
         self._http = httpx2.Client(**_LLM)
         self._model = _model(llm_url, llm_key, http_client=self._http)
@@ -68,12 +66,10 @@ class Writer:
 class AsyncWriter:
     """For an event loop."""
 
-    def __init__(self, valkey_url: str, llm_url: str, llm_key: str, connections: int) -> None:
-        """Connect to nothing yet; `connections` are those to Valkey, at most."""
+    def __init__(self, valkey_url: str, llm_url: str, llm_key: str) -> None:
+        """Connect to nothing yet."""
         retry = redis.asyncio.retry.Retry(NoBackoff(), 0)
-        pool = redis.asyncio.BlockingConnectionPool.from_url(
-            valkey_url, max_connections=connections, retry=retry, **_CACHE
-        )
+        pool = redis.asyncio.ConnectionPool.from_url(valkey_url, retry=retry, **_CACHE)
         self._cache = redis.asyncio.Redis.from_pool(pool)
         self._http = httpx2.AsyncClient(**_LLM)
         self._model = _model(llm_url, llm_key, http_async_client=self._http)

@@ -40,11 +40,7 @@ def hello() -> dict[str, str]:
 def create_app() -> Flask:
     """Make the application; Gunicorn calls it in each worker, after the fork."""
     app = Flask(__name__, static_folder=None)
-    app.config.update(
-        MAX_CONTENT_LENGTH=MAX_BODY_BYTES,
-        MAX_FORM_MEMORY_SIZE=MAX_BODY_BYTES,  # forms have a lower bound by default
-        PROVIDE_AUTOMATIC_OPTIONS=False,
-    )
+    app.config.update(MAX_CONTENT_LENGTH=MAX_BODY_BYTES, PROVIDE_AUTOMATIC_OPTIONS=False)
     app.url_map.merge_slashes = False
     settings = Settings.from_environment()
     resources.open_all(app, settings)

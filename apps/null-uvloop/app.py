@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import re
 import sys
@@ -33,6 +34,17 @@ ABOUT = {
 }
 """What stands first in the scenario's texts, by category."""
 ABOUT_WHAT = re.compile(b"|".join(b"(%b)" % words for words in ABOUT.values()))
+TOKEN = {
+    "access_token": f"eyJ{'x' * 33}.eyJ{'x' * 70}.{'x' * 43}",
+    "token_type": "bearer",
+    "expires_in": 3600,
+}
+PROMPTS = {
+    "summary": "总结以下内容({}):{}",
+    "translation": "翻译为{}:{}",
+    "creation": "基于以下内容创作{}文案:{}",
+}
+WORDS = " and so on" * 35
 HISTORY = b"/api/ai/history/"
 DOCUMENTS = b"/api/ai/documents"
 ROWS = 100
@@ -59,10 +71,19 @@ def document(number: int) -> dict[str, object]:
     return {"id": number, "title": f"document {number}", "content": content, "created": created}
 
 
+def text(asked: bytes) -> bytes:
+    """Return a text that was there before; a client knows it by its prompt's digest."""
+    body = json.loads(asked)
+    prompt = PROMPTS[body["task_type"]].format(body["target_language"], body["content"])
+    result = hashlib.sha256(prompt.encode()).hexdigest()[:16] + WORDS
+    return reply(b"200 OK", {"task_type": body["task_type"], "result": result}, b"X-Cache: hit\r\n")
+
+
 REPLIES = {
     b"/healthz": reply(b"200 OK", OK),
     b"/json": reply(b"200 OK", GREETING),
     b"/api/ai/generate": reply(b"200 OK", ACCEPTED),
+    b"/token": reply(b"200 OK", TOKEN, b"Cache-Control: no-store\r\n"),
     b"/openapi.json": reply(b"200 OK", DOCUMENT),
 }
 REPLIES |= {HISTORY + b"%d" % user_id: reply(b"200 OK", history_of(user_id)) for user_id in range(1, 1001)}
@@ -93,6 +114,8 @@ class Null(asyncio.Protocol):
         elif path == b"/api/ai/classify":
             found = ABOUT_WHAT.search(data)
             self.transport.write(CLASSIFIED[(found.lastindex if found else None) or 0])
+        elif path == b"/api/ai/text":
+            self.transport.write(text(data.partition(b"\r\n\r\n")[2]))
         elif path == b"/answered":
             self.transport.write(reply(b"200 OK", {"answered": Null.answered}))
         else:

@@ -94,6 +94,8 @@ def run(
         warmup_s=warmup,
     )
     store = Results(project.results if results is None else results)
+    if users is None:
+        wanted = plan.with_own_users(wanted, project.scenarios())
     job, stage = _plan(project, store, wanted, apps, seed, cpus, memory, yes=yes)
     host = asdict(fingerprint())  # before the machine is held: that narrows the CPUs that are ours
 

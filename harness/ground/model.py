@@ -58,6 +58,10 @@ class Scenario:
     """The backing services that it needs, such as `postgres`."""
     endpoints: tuple[str, ...] = ()
     """The contract's operations that it drives."""
+    users: int | None = None
+    """The number of users that suits it where a load is for every scenario; None where any does."""
+    hit_rate: float | None = None
+    """The share of cache hits for which it is made; None where it is about no cache."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -156,6 +156,8 @@ class LoadTotals:
     """What the scenario's own code raised."""
     by_process: tuple[ProcessTotals, ...] = ()
     """One for each generator process, by its number; empty in records that are older than this field."""
+    marks: Mapping[str, int] = field(default_factory=dict)
+    """Answers in the window by what they said in the header that the scenario has counted, such as `hit`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +241,8 @@ class TrialRecord:
     """None where nobody looked."""
     sut_lost: int | None = None
     """Processes of the SUT that were there before the first user and gone after the last."""
+    hit_rate: float | None = None
+    """The share of cache hits for which the scenario is made; None where it is about no cache."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from harness.ground.histogram import Histogram
 from harness.ground.model import Placement
 from harness.ground.observations import Counters, TrialRecord, Usage
-from harness.judgement.checks.window import errors_percent
+from harness.judgement.checks.window import errors_percent, hit_share
 from harness.records.store import StoredTrial
 
 MIB = 1 << 20
@@ -50,6 +50,8 @@ class TrialFigures:
     in_flight: float | None = None
     """The mean number of requests in flight over the window."""
     connections_opened: float | None = None
+    hit_rate: float | None = None
+    """Of a cache; a share of the answers that told."""
     send_lag_mean_ms: float | None = None
     """Over all requests; only where they follow a schedule."""
     send_lag_idle_p99_ms: float | None = None
@@ -93,6 +95,7 @@ def trial_figures(trial: StoredTrial, placement: Placement) -> TrialFigures:
         users_served=float(load.users_served),
         in_flight=load.in_flight_ns / window_ns,
         connections_opened=float(load.connections_opened),
+        hit_rate=hit_share(load),
         send_lag_mean_ms=(load.response_sum_ns - load.service_sum_ns) / load.requests / 1e6
         if scheduled
         else None,

@@ -164,7 +164,7 @@ def _summarise(
         users_served=figure(lambda one: one.users_served),
         in_flight=figure(lambda one: one.in_flight),
         connections_opened=figure(lambda one: one.connections_opened),
-        hit_rate=None,
+        hit_rate=figure(lambda one: one.hit_rate),
         services_cpu_cores=figure(lambda one: one.services_cpu_cores),
         generator_cpu_cores=figure(lambda one: one.generator_cpu_cores),
         resources=_resources([trial.uses for trial in trials if trial.valid]),

@@ -15,6 +15,8 @@ MIN_BLOCKS = 5
 WIDE_BLOCKS = 10
 """Fewer leave wide intervals."""
 UNSTABLE_PERCENT = 10.0
+HIT_POINTS = 2.0
+"""How far a cache's hit rate may be from the scenario's, in points of %."""
 LEAST_SECONDS = 6
 """Shorter series show no level."""
 SHIFT_PERCENT = {"requests": 5.0, "response_p99_ms": 20.0}
@@ -100,6 +102,14 @@ RULES: tuple[Rule, ...] = (
         "over the whole trial as many requests arrived at the system under test as the generator counts",
         "0 more or fewer",
         "the load generator is wrong: tell its authors, with the trial's folder",
+    ),
+    Rule(
+        "hit-rate",
+        "invalid",
+        "where a scenario is about a cache, as many of the answers are hits as it is made for",
+        "within 2 points of the scenario's rate",
+        "who hits more often does less work, who hits less often more: look at the variant's cache key, what "
+        "it keeps, and for how long (`load.marks` of trial.json)",
     ),
     Rule(
         "starved-users",

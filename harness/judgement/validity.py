@@ -55,6 +55,7 @@ _OF_WINDOW: tuple[_Check, ...] = (
     load.scenario_mistakes,
     load.errors,
     load.count_mismatch,
+    load.hit_rate,
     load.starved_users,
     load.window_short,
     load.littles_law_of_time,

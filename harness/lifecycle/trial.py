@@ -60,6 +60,7 @@ def measure(bench: Bench, trial: PlannedTrial, scratch: Path, tell: Tell) -> Tri
         sut_exit=None,
         oom_kills=None,
         caps_enforced=True,
+        hit_rate=bench.job.scenarios[trial.cell.scenario].hit_rate,
     )
     try:
         sut = bench.start(variant, trial, port=free_port(), log=scratch / "sut.log")

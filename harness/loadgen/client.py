@@ -169,15 +169,22 @@ class Client:
         self.sent_ns = None
         label = name or label
         if complaint is None:
+            assert response is not None, "else there is a complaint"
             self._recorder.answered(self._user, label, intended_ns, sent_ns, ended_ns, None)
-            if self.on_answer is not None and response is not None:
-                self.on_answer(label, ended_ns - intended_ns, response)
+            self._pass_on(label, due, intended_ns, ended_ns, response)
             return response
         self._recorder.failed(self._user, label, intended_ns, sent_ns, ended_ns, *complaint)
         if complaint[0] in ("refused", "tls"):
             gevent.sleep(_AFTER_FAILURE_S)
             self._recorder.thought(ended_ns, _now_ns())
         return response
+
+    def _pass_on(self, label: str, due: Expect, intended_ns: int, ended_ns: int, response: Response) -> None:
+        """Count what an answer says of itself, and hand it to whoever listens."""
+        if due.counts is not None:
+            self._recorder.mark(ended_ns, response.headers.get(due.counts))
+        if self.on_answer is not None:
+            self.on_answer(label, ended_ns - intended_ns, response)
 
     def close(self, *, early: bool = False) -> None:
         """Close the connection where there is one; `early`, whatever may still be on its way."""

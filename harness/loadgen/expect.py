@@ -36,14 +36,19 @@ class Expect:
         *,
         body: bytes | None = None,
         remember: bool = True,
+        counts: str | None = None,
     ) -> None:
-        """`body`: the exact bytes that are due. Raises TypeError where a status is no number."""
+        """`body`: the exact bytes that are due; `counts`: a header whose values are counted in the window.
+
+        Raises TypeError where a status is no number.
+        """
         self._statuses = frozenset((status,) if isinstance(status, int) else status)
         if not self._statuses or not all(type(number) is int for number in self._statuses):
             raise TypeError(f"a status is a number such as 200, not {status!r:.80}")
         self._check = check
         self._body = body
         self._remember = remember
+        self.counts = None if counts is None else counts.lower()
         self._passed: set[tuple[int, bytes]] = set()
 
     def complaint(self, response: Response) -> tuple[str, str] | None:

@@ -75,6 +75,7 @@ class Recorder:
         """Time in flight by second, of requests that ended in another one, or never."""
         self._kinds: defaultdict[str, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
         self._words: dict[str, str] = {}
+        self._marks: defaultdict[str, int] = defaultdict(int)
         self.on_error: Callable[[str, int, str, str], None] | None = None
         """Called with the name, the response time in ns, the kind of error and its words."""
 
@@ -135,6 +136,11 @@ class Recorder:
         self.explain(kind, words)
         if self.on_error is not None:
             self.on_error(name, ended_ns - intended_ns, kind, words)
+
+    def mark(self, ended_ns: int, word: str | None) -> None:
+        """Count what an answer said of itself; it counts where the answer does."""
+        if word is not None and self.window_start_ns <= ended_ns < self.window_end_ns:
+            self._marks[word] += 1
 
     def explain(self, kind: str, words: str) -> None:
         """Keep the first error of each kind in words."""
@@ -209,6 +215,7 @@ class Recorder:
             in_flight_by_second={number: time_ns for number, time_ns in in_flight.items() if time_ns},
             words=dict(self._words),
             delivered=self._delivered,
+            marks=dict(self._marks),
         )
 
     def _names(self, numbers: Iterable[int]) -> dict[str, Named]:

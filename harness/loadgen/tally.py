@@ -58,6 +58,8 @@ class Tally:
     """The first error of each kind."""
     delivered: int | None = None
     """Requests that arrived, by the kernel's count; None where that is unknown."""
+    marks: Mapping[str, int] = field(default_factory=dict)
+    """What answers in the window said in the header that their scenario has counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,7 @@ def merge(tallies: Iterable[Tally]) -> Tally:
         in_flight_by_second=_add(t.in_flight_by_second for t in each),
         words={kind: words for t in reversed(each) for kind, words in t.words.items()},
         delivered=_sum_of_known([t.delivered for t in each]),
+        marks=_add(t.marks for t in each),
     )
 
 
@@ -126,6 +129,7 @@ def totals(tally: Tally) -> LoadTotals:
         censored=tally.censored,
         first_errors=tuple(f"{kind}: {words}" for kind, words in sorted(tally.words.items())),
         lag=_lag(tally),
+        marks=dict(sorted(tally.marks.items())),
     )
 
 

@@ -59,6 +59,15 @@ class _Column:
     """Where the column is one of the compared metrics."""
     interval: bool = False
     """Whether the interval is shown."""
+    where_present: bool = False
+    """Whether it is left out where no row has such a figure."""
+
+
+def _in_percent(share: Figure | None) -> Figure | None:
+    if share is None:
+        return None
+    bounds = (None if bound is None else 100 * bound for bound in (share.low, share.high))
+    return Figure(100 * share.value, *bounds)
 
 
 TITLES: Mapping[Kind, str] = {
@@ -82,6 +91,7 @@ _COLUMNS: Mapping[Kind, tuple[_Column, ...]] = {
         _Column("% of cap", lambda c: c.cpu.percent_of_cap),
         _Column("µs/request", lambda c: c.cpu.us_per_request, "cpu.us_per_request", interval=True),
         _Column("throttled %", lambda c: c.cpu.throttled_percent),
+        _Column("cache hits %", lambda c: _in_percent(c.hit_rate), where_present=True),
     ),
     "memory": (
         _Column("idle MiB", lambda c: c.memory_mib.idle),
@@ -122,7 +132,11 @@ def build(summary: Summary) -> tuple[Table, ...]:
 
 def _table(kind: Kind, group: Group) -> Table:
     given = group.metric != GIVEN
-    columns = (_COLUMNS_AT_A_RATE if given else _COLUMNS)[kind]
+    columns = tuple(
+        column
+        for column in (_COLUMNS_AT_A_RATE if given else _COLUMNS)[kind]
+        if not column.where_present or any(column.pick(cell) is not None for cell in group.cells)
+    )
     best = {column.header: best_of(group, column.metric) if column.metric else None for column in columns}
     rows, records = [], []
     for cell in group.cells:

@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from harness.ground.errors import UsageError
-from harness.ground.model import Cell, Load, PlannedTrial, Setting, Stage, Timing, Variant
+from harness.ground.model import Cell, Load, PlannedTrial, Scenario, Setting, Stage, Timing, Variant
 from harness.ground.names import choose, suggestion
 from harness.records.loads import LoadKeys, LoadWishes, load_of, wished
 
@@ -132,6 +132,20 @@ def narrow(
         timing=timing,
         twins=tuple(scenario for scenario in suite.twins if scenario in chosen),
     )
+
+
+def with_own_users(suite: Suite, scenarios: Mapping[str, Scenario]) -> Suite:
+    """Return the suite with a scenario's own number of users where its load is for every scenario.
+
+    A load that the suite has for this scenario stays as it is.
+    """
+    users = {name: scenario.users for name, scenario in scenarios.items() if scenario.users is not None}
+    own = {
+        name: tuple(replace(load, users=users[name]) for load in suite.loads)
+        for name in suite.scenarios
+        if name in users and name not in suite.own_loads
+    }
+    return replace(suite, own_loads={**own, **suite.own_loads})
 
 
 def _wished(loads: Sequence[Load], wishes: LoadWishes) -> tuple[Load, ...]:

@@ -122,6 +122,7 @@ class CellSummary:
     in_flight: Figure | None
     connections_opened: Figure | None
     hit_rate: Figure | None
+    """Of a cache, as a share; None where the scenario is about none."""
     services_cpu_cores: Figure | None
     generator_cpu_cores: Figure | None
     resources: tuple[Resource, ...]

@@ -10,6 +10,7 @@ from harness.loadgen.recorder import Recorder
 from harness.loadgen.tally import SECOND_NS, Tally, intervals, merge, seconds, totals
 
 USERS = 6
+MARKS = ("hit", "miss", None)
 WINDOW = (2 * SECOND_NS, 5 * SECOND_NS + SECOND_NS // 2)
 
 requests = st.lists(
@@ -38,6 +39,7 @@ def recorded(
             recorder.sent += 1
             recorder.sent_when_idle(intended, sent)
             recorder.answered(numbers[user], name, intended, sent, sent + service, error)
+            recorder.mark(sent + service, MARKS[user % 3])
             recorder.thought(sent + service, sent + service + lag)
     return recorder.tally()
 

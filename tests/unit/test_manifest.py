@@ -172,9 +172,10 @@ def test_choose_keeps_the_order_and_names_the_nearest() -> None:
 
 
 def test_scenario_heads_are_read_without_running_them(tmp_path: Path) -> None:
-    """NEEDS and ENDPOINTS are read from the source; absent ones are empty; `_` files are passed over."""
+    """What a head says is read from the source; what it does not is nothing; `_` files are passed over."""
     (tmp_path / "history.py").write_text(
         'raise SystemExit\nNEEDS: tuple[str, ...] = ("postgres",)\nENDPOINTS = ["GET /api/{id}"]\n'
+        "USERS = 100\nHIT_RATE = 0.62\n"
     )
     (tmp_path / "hello.py").write_text('"""Nothing."""\n')
     (tmp_path / "_shared.py").write_text("NEEDS = 1\n")
@@ -182,7 +183,9 @@ def test_scenario_heads_are_read_without_running_them(tmp_path: Path) -> None:
     assert list(found) == ["hello", "history"]
     assert found["history"].services == ("postgres",)
     assert found["history"].endpoints == ("GET /api/{id}",)
+    assert (found["history"].users, found["history"].hit_rate) == (100, 0.62)
     assert found["hello"].services == found["hello"].endpoints == ()
+    assert found["hello"].users is found["hello"].hit_rate is None
     assert found["hello"].path == str(tmp_path / "hello.py")
 
 
@@ -197,6 +200,12 @@ def test_scenario_heads_are_read_without_running_them(tmp_path: Path) -> None:
         ("NEEDS = ()\nNEEDS += ('postgres',)\n", ":2"),
         ("if True:\n    NEEDS = ()\n", ":2"),
         ("ENDPOINTS = ('/json',)\n", ":1"),
+        ("USERS = 0\n", ":1"),
+        ("USERS = 100.0\n", ":1"),
+        ("USERS = True\n", ":1"),
+        ("HIT_RATE = 62\n", ":1"),
+        ("HIT_RATE = '0.62'\n", ":1"),
+        ("def f():\n    global HIT_RATE\n    HIT_RATE = 0.5\n", ":3"),
         ("a = (\n", ":1"),
     ],
 )

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.ground.errors import UsageError
-from harness.ground.model import Cell, Load, Stage, Timing
+from harness.ground.model import Cell, Load, PlannedTrial, Scenario, Stage, Timing
 from harness.records.loads import LoadWishes
 from harness.records.plan import (
     Suite,
@@ -20,6 +20,7 @@ from harness.records.plan import (
     lay_out,
     load_suite,
     narrow,
+    with_own_users,
 )
 
 ROOT = Path(__file__).parents[2]
@@ -45,6 +46,11 @@ def suite(**changes: object) -> Suite:
     loads = (Load("closed", 1000),)
     made = Suite("s", "", NAMES, ("hello", "history"), loads, 4, Timing(3, 8), ("hello",))
     return replace(made, **changes)  # type: ignore[arg-type]
+
+
+def laid_out(wanted: Suite) -> tuple[PlannedTrial, ...]:
+    """Return a suite's trials."""
+    return lay_out(wanted, VARIANTS, 1).trials
 
 
 def key(cell: Cell) -> tuple[object, ...]:
@@ -115,6 +121,16 @@ def test_a_scenario_with_loads_of_its_own_has_no_other() -> None:
         ("hello", 1000),
         ("history", 100),
     }
+
+
+def test_a_scenario_may_say_how_many_users_suit_it() -> None:
+    """They stand in a load that is for every scenario; a load that the suite has for it stays as it is."""
+    scenarios = {"hello": Scenario("hello", ""), "history": Scenario("history", "", users=100)}
+    loads = {trial.cell.scenario: trial.cell.load for trial in laid_out(with_own_users(suite(), scenarios))}
+    assert loads == {"hello": Load("closed", 1000), "history": Load("closed", 100)}
+    own = suite(own_loads={"history": (Load("closed", 7),)})
+    loads = {trial.cell.scenario: trial.cell.load for trial in laid_out(with_own_users(own, scenarios))}
+    assert loads["history"] == Load("closed", 7)
 
 
 def test_a_sweep_adds_a_row_for_each_value() -> None:

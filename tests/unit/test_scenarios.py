@@ -27,7 +27,8 @@ spec = importlib.util.spec_from_file_location("scenario", path)
 module = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(module)
 client = Client()
-fake = SimpleNamespace(client=client, random=random.Random(1))
+fake = SimpleNamespace(client=client, random=random.Random(1), headers={})
+fake.numbers = getattr(module, "NUMBERS", None)
 getattr(getattr(module, user), task)(fake)
 (_, expect), = client.expected
 told = []
@@ -181,3 +182,75 @@ def test_body_check_of_classify(scenario: str) -> None:
     right = due[told.index(None)]
     told = complaints(scenario, "Classify", "classify", (200, {**right, "more": 1}), (200, {}), (503, right))
     assert kinds(told) == ["body", "body", "status"]
+
+
+@pytest.mark.slow
+def test_body_check_of_auth() -> None:
+    """`auth` wants a signed bearer token, good for an hour: without its body check all of these pass."""
+    jwt = f"eyJ{'a' * 33}.eyJ{'b' * 70}.{'c' * 43}"
+    whole: dict[str, object] = {"access_token": jwt, "token_type": "bearer", "expires_in": 3600}
+    told = complaints(
+        "auth",
+        "Auth",
+        "token",
+        (200, whole),
+        (200, {**whole, "access_token": jwt.rpartition(".")[0] + "."}),
+        (200, {**whole, "expires_in": 60}),
+        (200, {}),
+        (401, whole),
+    )
+    assert kinds(told) == [None, "body", "body", "body", "status"]
+
+
+TEXTS = """
+import hashlib, json, random, sys
+sys.path.insert(0, "scenarios")
+import text
+from harness.loadgen.http import Response
+
+asked = text.question(3)
+prompt = text.PROMPTS[asked["task_type"]].format(asked["content"])
+right = hashlib.sha256(prompt.encode()).hexdigest()[:16] + " and more"
+answers = [{"task_type": asked["task_type"], "result": right}, {"task_type": "creation", "result": right},
+           {"task_type": asked["task_type"], "result": "x" + right}, {"task_type": asked["task_type"]}]
+expect = text.text_for(asked)
+told = [expect.complaint(Response(200, b"", json.dumps(one).encode(), True)) for one in answers]
+second, chance, now, again, numbers = 10**9, random.Random(1), 0, 0, text.Numbers(0.62)
+waiting, early, asked_at = [], 0, {}
+for turn in range(20_000):
+    now += second // 500
+    while waiting and waiting[0][0] <= now:
+        numbers.answered(waiting.pop(0)[1], now)
+    number, new = numbers.next(chance, now)
+    if new:
+        waiting.append((now + second // 2, number))
+        asked_at[number] = now
+    else:
+        again += 1
+        early += now - asked_at[number] < second * 3 // 2
+cold = text.Numbers(0.0)
+seen = []
+for turn in range(3000):
+    number, new = cold.next(chance, turn * second)
+    cold.answered(number, turn * second)
+    seen.append(number)
+print(json.dumps([[one and one[0] for one in told], again, early, len(set(seen))]))
+"""
+
+
+@pytest.mark.slow
+def test_texts_are_checked_and_repeated_by_a_fixed_share() -> None:
+    """Another prompt's text is found; 62 % are asked again, none before it has settled, cold ones never."""
+    ended = subprocess.run(
+        (sys.executable, "-c", TEXTS),
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
+    )
+    assert ended.returncode == 0, ended.stderr
+    told, again, early, cold = json.loads(ended.stdout.splitlines()[-1])
+    assert told == [None, "body", "body", "body"]
+    assert again / 20_000 == pytest.approx(0.62, abs=0.03)
+    assert early == 0
+    assert cold == 3000

@@ -69,6 +69,21 @@ def test_what_was_not_measured_is_a_dash() -> None:
     assert ",,,," in table_formats.to_csv([made], "cpu")
 
 
+def test_hits_of_a_cache_are_a_column_where_there_are_any() -> None:
+    """Where a scenario counts hits, each row has their share in %; elsewhere there is no such column."""
+    run = synthetic.run(scenarios=("hello",))
+    assert "cache hits %" not in table("cpu", "hello", summary(run)).headers
+    told = tuple(
+        replace(t, record=replace(t.record, load=replace(t.record.load, marks={"hit": 31, "miss": 19})))
+        for t in run.trials
+        if t.record.load is not None
+    )
+    made = table("cpu", "hello", summary(replace(run, trials=told)))
+    assert made.headers[-1] == "cache hits %"
+    assert {row[-1].text for row in made.rows} == {"62.0"}
+    assert made.frame["cache hits % low"].tolist() == [62.0] * 3
+
+
 def test_the_best_is_marked_and_ties_are_not() -> None:
     """The one variant that beats all others is marked; two that tie for the lead are not."""
     lead = table("throughput", "hello")

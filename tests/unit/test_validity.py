@@ -46,6 +46,11 @@ def slow(times_in_window: float, **changes: object) -> TrialRecord:
     return with_load(requests=int(USERS * times_in_window), **changes)
 
 
+def cached(hits: int, misses: int, due: float = 0.62) -> TrialRecord:
+    """Return a good trial with so many hits and misses, of a scenario that is made for a share of hits."""
+    return replace(with_load(marks={"hit": hits, "miss": misses}), hit_rate=due)
+
+
 def found(record: TrialRecord, code: str, severity: str) -> list[Finding]:
     """Return the findings of a code and severity."""
     findings = validity.trial_findings(record, APART, EVEN, 1e6)
@@ -88,6 +93,9 @@ BROKEN: dict[str, tuple[str, TrialRecord, float | None]] = {
     "errors, never answered": ("invalid", with_load(censored=100), 10000 / 56100),
     "count-mismatch, more": ("invalid", with_load(sent=78_001, delivered=78_003), 2.0),
     "count-mismatch, fewer": ("invalid", with_load(sent=78_001, delivered=78_000), 1.0),
+    "hit-rate, too often": ("invalid", cached(6401, 3599), 2.01),
+    "hit-rate, too rarely": ("invalid", cached(5999, 4001), 2.01),
+    "hit-rate, none due": ("invalid", cached(21, 979, due=0.0), 2.1),
     "starved-users": ("invalid", with_load(users_served=989), 1.1),
     "littles-law, time lost": ("invalid", with_load(in_flight_ns=int(0.989 * USERS * WINDOW_NS)), 1.1),
     "littles-law, time invented": ("invalid", with_load(thinking_ns=int(0.011 * USERS * WINDOW_NS)), 1.1),
@@ -125,6 +133,9 @@ KEPT: dict[str, TrialRecord] = {
     "errors": with_load(errors=56),
     "worker-imbalance": shared(9000, 11_000),
     "worker-imbalance, few": shared(130, 70),
+    "hit-rate, at most": cached(6400, 3600),
+    "hit-rate, at least": cached(6000, 4000),
+    "hit-rate, no matter": with_load(marks={"hit": 1}),
     "starved-users": with_load(users_served=990),
     "littles-law": with_load(in_flight_ns=int(0.991 * USERS * WINDOW_NS)),
     "littles-law, requests": with_load(response_sum_ns=int(0.975 * USERS * WINDOW_NS)),
@@ -145,6 +156,7 @@ def test_a_kept_rule_is_silent(case: str) -> None:
 
 
 UNCHECKED: dict[str, TrialRecord] = {
+    "hit-rate": cached(0, 0),
     "errors": with_load(requests=0, response_sum_ns=0),
     "window-short": with_load(requests=0, response_sum_ns=0),
     "littles-law": slow(5, in_flight_ns=0, response_sum_ns=USERS * WINDOW_NS),

@@ -76,7 +76,7 @@ def open_writer(settings: Settings) -> Writer | None:
         return None
     from domain.writing import Writer  # late: a worker without it is spared its memory
 
-    writer = Writer(settings.valkey_url, settings.llm_url, settings.llm_key, settings.db_pool_size)
+    writer = Writer(settings.valkey_url, settings.llm_url, settings.llm_key)
     atexit.register(writer.close)
     return writer
 

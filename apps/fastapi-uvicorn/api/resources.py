@@ -81,7 +81,7 @@ def open_writer(stack: AsyncExitStack, settings: Settings) -> AsyncWriter | None
         return None
     from domain.writing import AsyncWriter  # late: a worker without it is spared its memory
 
-    writer = AsyncWriter(settings.valkey_url, settings.llm_url, settings.llm_key, settings.db_pool_size)
+    writer = AsyncWriter(settings.valkey_url, settings.llm_url, settings.llm_key)
     stack.push_async_callback(writer.close)
     return writer
 

@@ -7,8 +7,14 @@ import pandas as pd
 from harness.ground import stats
 from harness.ground.model import Finding
 from harness.ground.observations import TrialRecord
-from harness.judgement.checks.window import churned, errors_percent, responses_in_window, window_of
-from harness.judgement.rules import LEAST_SECONDS, SHIFT_PERCENT, broken, unchecked
+from harness.judgement.checks.window import (
+    churned,
+    errors_percent,
+    hit_share,
+    responses_in_window,
+    window_of,
+)
+from harness.judgement.rules import HIT_POINTS, LEAST_SECONDS, SHIFT_PERCENT, broken, unchecked
 
 
 def errors(record: TrialRecord) -> Finding | None:
@@ -94,6 +100,19 @@ def count_mismatch(record: TrialRecord) -> Finding | None:
         reason = "how many requests arrived is unknown (an error, TLS, long requests, or no Linux)"
         return unchecked("count-mismatch", reason)
     return None if load.delivered == load.sent else broken("count-mismatch", abs(load.delivered - load.sent))
+
+
+def hit_rate(record: TrialRecord) -> Finding | None:
+    """`hit-rate`: the figure is the distance from the scenario's own rate, in points of %."""
+    if record.hit_rate is None:
+        return None
+    share = hit_share(window_of(record)[0])
+    if share is None:
+        return unchecked("hit-rate", "no answer said whether it was a hit")
+    points = round(100 * abs(share - record.hit_rate), 6)  # a bound is kept, whatever binary fractions say
+    if points <= HIT_POINTS:
+        return None
+    return broken("hit-rate", points, threshold=f"within {HIT_POINTS:g} points of {record.hit_rate:.0%}")
 
 
 def connection_churn(record: TrialRecord) -> Finding | None:

@@ -42,3 +42,9 @@ def errors_percent(load: LoadTotals) -> float | None:
 def churned(load: LoadTotals) -> bool:
     """Return whether users opened more connections than one each."""
     return load.connections_opened > load.users
+
+
+def hit_share(load: LoadTotals) -> float | None:
+    """Return the share of cache hits in the answers that told; None where none did."""
+    hits, misses = load.marks.get("hit", 0), load.marks.get("miss", 0)
+    return hits / (hits + misses) if hits + misses else None
