@@ -151,7 +151,7 @@ MUTATIONS = [
     ("domain", "text.py", "min_length=10", "min_length=9",
      "text: content of 9 characters outside the basic plane"),
     ("domain", "text.py", "{2,8})*$", "{1,8})*$", "text: target_language with a part of one letter"),
-    ("domain", "text.py", 'f"text:{', 'f"text:{__import__("time").time_ns()}{',
+    ("domain", "text.py", 'f"text:{', "f\"text:{__import__('time').time_ns()}{",
      "text: the second of two equal requests is a hit"),
 ]  # fmt: skip
 EACH = [
