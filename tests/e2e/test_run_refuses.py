@@ -162,6 +162,7 @@ def test_too_few_descriptors(home: Home) -> None:
     assert "Traceback" not in ended.stderr
 
 
+@pytest.mark.alone  # the first one is to have a valid trial
 def test_a_second_run_names_the_first(home: Home) -> None:
     """While a run goes on another one refuses with 3, names it, and leaves it alone."""
     second = Home(home.folder.parent / "second")
