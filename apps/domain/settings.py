@@ -29,8 +29,6 @@ class Settings:
     """`WEBDYNO_PASSWORD`: the password of the one user, `webdyno`."""
     document_key: bytes | None
     """`WEBDYNO_DOCUMENT_KEY`: 32 bytes as 64 hexadecimal digits; seals the documents' content."""
-    rate_limit: str | None
-    """`WEBDYNO_RATE_LIMIT`, such as `100/second`: what one client may ask under `/api/`."""
     metrics: bool
     """`WEBDYNO_METRICS=1`: whether `GET /metrics` is there; `PROMETHEUS_MULTIPROC_DIR` goes with it."""
 
@@ -56,6 +54,5 @@ class Settings:
             jwt_key=environment.get("WEBDYNO_JWT_KEY") or None,
             password=environment.get("WEBDYNO_PASSWORD") or None,
             document_key=bytes.fromhex(key) if key else None,
-            rate_limit=environment.get("WEBDYNO_RATE_LIMIT") or None,
             metrics=metrics,
         )

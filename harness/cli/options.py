@@ -52,7 +52,9 @@ class Rate(_Finite):
 apps = click.option(
     "--apps", multiple=True, type=click.Path(path_type=Path), help="A further folder of variants."
 )
-results = click.option("--results", type=click.Path(path_type=Path), help="Where runs are kept.")
+results = click.option(
+    "--results", type=click.Path(path_type=Path, resolve_path=True), help="Where runs are kept."
+)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
 cpus = click.option("--cpus", type=float, help="The SUT's CPU cap.")
 memory = click.option("--memory", type=Size(), help="The SUT's memory cap, such as 1g.")

@@ -136,7 +136,7 @@ def test_who_does_not_ask_does_not_pay(name: str) -> None:
     environment = environments.ensure(variant)
     script = (
         "import sys; import app; getattr(app, 'create_app', lambda: None)();"
-        " print(*(name for name in ('apispec', 'offapi', 'domain.pages', 'domain.document',"
+        " print(*(name for name in ('apispec', 'offapi', 'domain.pages', 'domain.openapi',"
         " 'prometheus_client', 'langchain_openai', 'openai', 'redis', 'httpx2', 'onnxruntime', 'numpy')"
         " if name in sys.modules))"
     )

@@ -11,7 +11,7 @@ import pytest
 from rich.text import Text
 
 from harness import __main__
-from harness.cli import main
+from harness.cli import main, options
 from harness.cli.console import PlainConsole
 from harness.ground.errors import EnvironmentUnfit, GateFailed, Interrupted, UsageError, VariantFailed
 
@@ -212,3 +212,17 @@ def test_a_user_without_a_home_is_told_what_to_set(
     monkeypatch.setenv("WEBDYNO_LOCK", str(tmp_path / "lock"))
     assert main.run_command_line(["clean"]) == 3
     assert capsys.readouterr().err == "webdyno: this user has no home folder\n  set WEBDYNO_STATE\n"
+
+
+def test_the_folder_of_the_results_is_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What starts elsewhere, such as the load generator, finds a folder that was named from here."""
+    monkeypatch.chdir(tmp_path)
+    given: list[Path] = []
+
+    @click.command()
+    @options.results
+    def command(results: Path) -> None:
+        given.append(results)
+
+    command.main(["--results", "mine"], standalone_mode=False)
+    assert given == [tmp_path / "mine"]

@@ -94,7 +94,7 @@ def test_secrets_are_known_by_the_names_and_addresses_of_variables() -> None:
         "WEBDYNO_VALKEY_URL": "redis://:hush@127.0.0.1:1/0",
         "WEBDYNO_LLM_URL": "http://127.0.0.1:9000/v1",
         "WEBDYNO_LLM_KEY": "sesame",
-        "WEBDYNO_RATE_LIMIT": "100/second",
+        "WEBDYNO_DB_POOL_SIZE": "16",
     }
     assert set(secrets_of(variables)) == {*KEYS.variables.values(), "hush", "sesame"}
     assert mask(b"a hush b", secrets_of(variables)) == b"a *** b"

@@ -24,7 +24,7 @@ def openapi(_request: HttpRequest) -> HttpResponse:
 @cache
 def document() -> dict[str, Any]:
     """Return the document of the described views."""
-    from domain.document import document  # no other request needs it
+    from domain.openapi import document  # no other request needs it
 
     return document(
         (operation, method, {"path": "/" + _PARAMETER.sub(r"{\1}", str(pattern.pattern))})

@@ -16,4 +16,5 @@ router = APIRouter()
 async def history(user_id: RowId, pool: Database) -> History:
     """Return a user's chats, the oldest first."""
     async with connected(pool) as connection:
-        return history_body(user_id, await connection.fetch(QUERY_NUMBERED, user_id))
+        rows = await connection.fetch(QUERY_NUMBERED, user_id)
+    return history_body(user_id, rows)  # the connection is another's by now: holding it here cost a fifth

@@ -21,7 +21,7 @@ def openapi() -> dict[str, Any]:
 def document_of(app: Flask) -> dict[str, Any]:
     """Return the document of an application's described views."""
     from apispec_webframeworks.flask import FlaskPlugin  # no other request needs these
-    from domain.document import document
+    from domain.openapi import document
 
     described = [
         (operation, method, {"view": view, "app": app})
