@@ -176,7 +176,9 @@ def test_serve_until_ctrl_c(home: Home, tmp_path: Path) -> None:
     arguments = ("serve", "flask-gunicorn", "--port", "9000", "--apps", str(ROOT / "apps"), "--yes")
     with home.start(*arguments) as command:
         command.await_said("serves http://127.0.0.1:9000")
-        cases = verify("http://127.0.0.1:9000", load_cases(ROOT / "apps/contract"), services=("postgres",))
+        # Of its services' secrets only the password is told, so cases that need a token can't be asked.
+        asked = [case for case in load_cases(ROOT / "apps/contract") if not case.without]
+        cases = verify("http://127.0.0.1:9000", asked, services=("postgres", "classifier"))
         assert not failures(cases)
         assert sum(case.passed is True for case in cases) > 100
         taken = Home(tmp_path / "other").do(*arguments)
