@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from harness.machine.backends.backend import Backend
 from harness.machine.backends.cgroup import CgroupBackend
 from harness.machine.custody.journal import Journal
 from harness.machine.environments import Environment
-from harness.machine.services.catalogue import Service, Surroundings, start_services
+from harness.machine.services.catalogue import APART, Service, Surroundings, start_services
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,34 +46,47 @@ class Bench:
     """For files that belong to no trial; removed at the end, whatever it is."""
     clock: Clock
 
-    def start(self, variant: Variant, trial: PlannedTrial | None, *, port: int, log: Path) -> Sut:
+    def start(
+        self,
+        variant: Variant,
+        trial: PlannedTrial | None,
+        *,
+        port: int,
+        log: Path,
+        apart: Collection[str] = (),
+    ) -> Sut:
         """Start a variant under this job's caps, on services as they were at first; see `sut.start_sut`.
 
-        In a trial it is given the services that the scenario needs, and pays for no other; else all of them.
+        In a trial it is given the services that the scenario needs, and pays for no other; else all of them,
+        but of those that stand apart the ones in `apart` alone.
         """
         for service in self.services:
             service.reset()
+        given = self.beside(apart) if trial is None else self.job.scenarios[trial.cell.scenario].services
         return start_sut(
             self.backend,
             variant,
             self.environments[variant.id],
             placement=self.job.placement,
             settings=trial.cell.settings if trial else {},
-            services=self.variables if trial is None else self._variables_in(trial.cell.scenario),
+            services=self._variables_of(given),
             apps_root=self.apps_root,
             port=port,
             log=log,
             clock=self.clock,
         )
 
+    def beside(self, apart: Collection[str]) -> frozenset[str]:
+        """Return the names of all services, but of those that stand apart these alone."""
+        return frozenset(service.name for service in self.services) - (APART - frozenset(apart))
+
     @property
     def variables(self) -> dict[str, str]:
         """What the services tell a SUT."""
-        return {k: v for service in self.services for k, v in service.variables.items()}
+        return self._variables_of([service.name for service in self.services])
 
-    def _variables_in(self, scenario: str) -> dict[str, str]:
-        needed = self.job.scenarios[scenario].services
-        given = (service for service in self.services if service.name in needed)
+    def _variables_of(self, names: Collection[str]) -> dict[str, str]:
+        given = (service for service in self.services if service.name in names)
         return {k: v for service in given for k, v in service.variables.items()}
 
     @property

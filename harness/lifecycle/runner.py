@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from harness.ground.errors import EnvironmentUnfit, VariantFailed
-from harness.ground.model import NO_FRAMEWORK, PlannedTrial, Stage
+from harness.ground.model import NO_FRAMEWORK, PlannedTrial, Stage, Variant
 from harness.ground.observations import SCHEMA, Ceiling
 from harness.ground.redaction import secrets_of
 from harness.judgement.judge import judge, judge_trials
@@ -17,8 +17,8 @@ from harness.lifecycle.steps import Preparing, Tell, TrialBegins, TrialEnds
 from harness.lifecycle.sut import free_port
 from harness.lifecycle.trial import measure
 from harness.lifecycle.verify import CaseResult, failures, for_endpoints, verify
-from harness.machine.services.catalogue import given_by
-from harness.records.contract import load_cases
+from harness.machine.services.catalogue import APART, given_by
+from harness.records.contract import Case, load_cases
 from harness.records.disk import writing
 from harness.records.plan import TRIAL_OVERHEAD_S
 from harness.records.store import Results, RunRecord, StoredRun, StoredTrial, read_run
@@ -62,27 +62,51 @@ def begin(
 
 
 def check_contract(bench: Bench, contract: Path, tell: Tell) -> dict[str, tuple[CaseResult, ...]]:
-    """Start each variant once, hold it to the contract's cases, and end it; a null SUT keeps none.
+    """Start each variant, hold it to the contract's cases, and end it; a null SUT keeps none.
 
-    This is also the discarded start: the first one after an installation is slower than all others.
+    It is started once more for each service that stands apart, with that one beside the others, for the
+    cases that need it. The first start is also the discarded one: after an installation it is the slowest.
     """
     cases = load_cases(contract)
     endpoints = {endpoint for scenario in bench.job.scenarios.values() for endpoint in scenario.endpoints}
     if endpoints:
         cases = for_endpoints(cases, endpoints)
-    given = given_by(service.name for service in bench.services)
-    known = bench.variables | bench.for_clients
     results = {}
     for name, variant in bench.job.variants.items():
         if variant.framework == NO_FRAMEWORK:
             continue
         tell(Preparing(f"verifying {name} against {len(cases)} cases"))
-        sut = bench.start(variant, None, port=free_port(), log=bench.folder / f"verify-{name}.log")
-        try:
-            results[name] = verify(sut.base_url, cases, services=given, variables=known)
-        finally:
-            sut.party.stop()
+        results[name] = tuple(
+            result
+            for apart, of_them in _by_start(bench, cases).items()
+            for result in _hold_to(bench, variant, of_them, apart)
+        )
     return results
+
+
+def _by_start(bench: Bench, cases: Iterable[Case]) -> dict[frozenset[str], list[Case]]:
+    """Return the cases that one start can be asked, by the services that stand apart and are given in it."""
+    offered = frozenset(service.name for service in bench.services) & APART
+    starts: dict[frozenset[str], list[Case]] = {frozenset(): []}  # done even where no case is for it
+    for case in cases:
+        starts.setdefault(offered.intersection(case.needs), []).append(case)
+    return starts
+
+
+def _hold_to(
+    bench: Bench, variant: Variant, cases: Iterable[Case], apart: frozenset[str]
+) -> tuple[CaseResult, ...]:
+    log = bench.folder / "-".join(["verify", variant.id, *sorted(apart)])
+    sut = bench.start(variant, None, port=free_port(), log=log.with_suffix(".log"), apart=apart)
+    try:
+        return verify(
+            sut.base_url,
+            cases,
+            services=given_by(bench.beside(apart)),
+            variables=bench.variables | bench.for_clients,
+        )
+    finally:
+        sut.party.stop()
 
 
 def insist(results: Mapping[str, tuple[CaseResult, ...]]) -> None:

@@ -24,7 +24,7 @@ class FakeService:
     resets: int = 0
 
     def __post_init__(self) -> None:
-        self.variables = {"DATABASE" if self.name == "postgres" else "MODEL": self.value}
+        self.variables = {{"postgres": "DATABASE", "rate-limit": "LIMIT"}.get(self.name, "MODEL"): self.value}
 
     def reset(self) -> None:
         """Count."""
@@ -32,15 +32,21 @@ class FakeService:
 
 
 def test_a_trial_is_given_what_its_scenario_needs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two scenarios of a run get their own models, and neither the other's database; `verify` gets all."""
+    """Scenarios of a run get what they need and no other's; without one it is all but what stands apart."""
     started: list[Mapping[str, str]] = []
     monkeypatch.setattr(module, "start_sut", lambda *_, services, **__: started.append(services))
     services = [
         FakeService("postgres", "there"),
         FakeService("classifier", "exact"),
         FakeService("classifier-int8", "small"),
+        FakeService("rate-limit", "1/second"),
     ]
-    needs = {"hello": (), "classify": ("classifier",), "classify-int8": ("classifier-int8",)}
+    needs = {
+        "hello": (),
+        "classify": ("classifier",),
+        "classify-int8": ("classifier-int8",),
+        "limited": ("rate-limit",),
+    }
     scenarios = {name: Scenario(name, "", needed, ()) for name, needed in needs.items()}
     job = SimpleNamespace(scenarios=scenarios, placement=None)
     anything: Any = None
@@ -52,8 +58,14 @@ def test_a_trial_is_given_what_its_scenario_needs(monkeypatch: pytest.MonkeyPatc
         trial = PlannedTrial(number, 1, Cell("x", name, Load("closed", 1)))
         bench.start(variant, trial, port=1, log=Path())
     bench.start(variant, None, port=1, log=Path())
-    assert started == [{}, {"MODEL": "exact"}, {"MODEL": "small"}, {"DATABASE": "there", "MODEL": "small"}]
-    assert [service.resets for service in services] == [4, 4, 4]
+    bench.start(variant, None, port=1, log=Path(), apart=["rate-limit"])
+    everything = {"DATABASE": "there", "MODEL": "small"}
+    limited = {"LIMIT": "1/second"}
+    assert started == [
+        *({}, {"MODEL": "exact"}, {"MODEL": "small"}, limited),
+        *(everything, everything | limited),
+    ]
+    assert [service.resets for service in services] == [6, 6, 6, 6]
 
 
 def test_the_quantised_classifier_is_a_classifier() -> None:

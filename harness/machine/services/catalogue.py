@@ -123,6 +123,10 @@ STARTERS: Mapping[str, Callable[[Surroundings], Service]] = {
 }
 """In the order in which they are started, since some need what others tell."""
 
+APART = frozenset({"rate-limit"})
+"""Services that change how every request is answered, and so are given to a SUT beside the others only where
+somebody asks for one: a trial whose scenario needs it, or `verify`, in a start of its own for its cases."""
+
 STAND_INS: Mapping[str, str] = {"classifier-int8": "classifier"}
 """What a service is to a SUT, where that has another name."""
 
