@@ -210,6 +210,13 @@ def test_the_suites_that_come_with_it_can_be_read(path: Path) -> None:
     assert set(read.variants) <= {file.parent.name for file in (ROOT / "apps").glob("*/variant.toml")}
 
 
+def test_the_articles_suite_forgets_no_scenario() -> None:
+    """A file that is added to `scenarios/` is in the suite that has them all, or this test says so."""
+    assert sorted(load_suite(ROOT / "scenarios/suites/article.toml").scenarios) == sorted(
+        file.stem for file in (ROOT / "scenarios").glob("*.py")
+    )
+
+
 @pytest.mark.parametrize(
     ("line", "says"),
     [
