@@ -16,7 +16,7 @@ from harness.lifecycle.runner import check_contract
 from harness.lifecycle.verify import CaseResult
 from harness.records.contract import Case
 
-CASES = (
+CASES: tuple[tuple[str, list[str], list[str]], ...] = (
     ("plain", [], []),
     ("needs a database", ["postgres"], []),
     ("without a database", [], ["postgres"]),
@@ -30,8 +30,8 @@ CASES = (
 class Starts:
     """Stands for a bench's starts: what was given in each, and what was asked then."""
 
-    given: list[frozenset[str]] = field(default_factory=list)
-    asked: list[tuple[frozenset[str], list[str]]] = field(default_factory=list)
+    given: list[Collection[str]] = field(default_factory=list)
+    asked: list[tuple[Collection[str], list[str]]] = field(default_factory=list)
     stopped: int = 0
 
     def stop(self) -> None:
