@@ -99,6 +99,8 @@ class Text(BenchUser):
     """Asks for one text after the other."""
 
     numbers = NUMBERS
+    chance: random.Random
+    """For texts alone: how often it is drawn from depends on how soon answers come, and so on the variant."""
 
     def on_start(self) -> None:
         """Get a token, and a first text, so that there are texts to repeat from the beginning."""
@@ -106,12 +108,13 @@ class Text(BenchUser):
         if given is None:
             raise RuntimeError("there is no token: POST /token was not answered as it must be")
         self.headers = {"Authorization": f"Bearer {given.json()['access_token']}"}
+        self.chance = random.Random(self.random.random())  # noqa: S311 - to be repeated, no secret
         self.text()
 
     @task
     def text(self) -> None:
         """Ask for one."""
-        number, is_new = self.numbers.next(self.random, time.monotonic_ns())
+        number, is_new = self.numbers.next(self.chance, time.monotonic_ns())
         asked = question(number)
         answer = self.client.post("/api/ai/text", json=asked, headers=self.headers, expect=text_for(asked))
         if is_new and answer is not None:
