@@ -45,7 +45,7 @@ def compare(
 ) -> None:
     """Compare two runs: what changed from BASE to NEW, with intervals."""
     from harness.judgement.changes import changes_between, differences
-    from harness.judgement.gates import broken_gates, parse_gate, unchecked_gates
+    from harness.judgement.gates import broken_gates, idle_gates, parse_gate, unchecked_gates
     from harness.output import change_tables
 
     gates = [parse_gate(bound) for bound in bounds]
@@ -71,6 +71,7 @@ def compare(
         _show(differing, changes)
     broken = [change_tables.broken_in_words(*each) for each in broken_gates(gates, changes)]
     unchecked = [change_tables.unchecked_in_words(*each) for each in unchecked_gates(gates, changes)]
+    unchecked += map(change_tables.idle_in_words, idle_gates(gates, changes))
     if broken or unchecked:
         raise GateFailed("\n  ".join(["a bound does not hold:", *broken, *unchecked]))
 

@@ -159,7 +159,8 @@ def required_pairs(spread: float, effect: float, power: float = 0.8, most: int =
         return 2
     for pairs in range(2, most + 1):
         away = distance / spread * math.sqrt(pairs)
-        if 1 - special.nctdtr(pairs - 1, away, t_quantile(pairs - 1)) >= power:
+        missed = special.nctdtr(pairs - 1, away, t_quantile(pairs - 1))
+        if math.isnan(missed) or missed <= 1 - power:  # nan far beyond any spread
             return pairs
     return None
 

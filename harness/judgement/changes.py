@@ -12,8 +12,17 @@ from typing import Literal
 
 from harness.ground import stats
 from harness.ground.model import Load, Verdict
-from harness.judgement.comparison import METRICS, Measured, compare, is_twin, name_of, noise_floor, verdict_of
-from harness.judgement.judge import judge_trials, measured
+from harness.judgement.comparison import (
+    METRICS,
+    Measured,
+    compare,
+    is_twin,
+    metrics_of,
+    name_of,
+    noise_floor,
+    verdict_of,
+)
+from harness.judgement.judge import judge_trials, measured, planned_cells
 from harness.records.store import StoredRun
 
 Weight = Literal["forbids", "warns", "tells"]
@@ -65,7 +74,7 @@ def differences(base: StoredRun, new: StoredRun) -> tuple[Difference, ...]:
 
 
 def changes_between(base: StoredRun, new: StoredRun) -> tuple[Change, ...]:
-    """Return each cell that either run planned and measured, on each metric, twins left out.
+    """Return each cell that either run planned, on each metric of its load, twins left out.
 
     p is adjusted (Holm) within scenario × load × metric; intervals are not.
     """
@@ -73,14 +82,18 @@ def changes_between(base: StoredRun, new: StoredRun) -> tuple[Change, ...]:
     twins = [one for side in sides for one in compare(side) if is_twin(one.contender, one.base)]
     floors = {metric: noise_floor([one for one in twins if one.metric == metric]) for metric in METRICS}
     cells = [_by_cell(side) for side in sides]
-    keys = sorted({*cells[0], *cells[1]}, key=lambda key: (key[0], repr(key[1]), key[2]))
+    planned = {key: cell for run in (base, new) for key, cell in planned_cells(run).items()}
+    keys = sorted(
+        (key for key, cell in planned.items() if not cell.replica),
+        key=lambda key: (key[0], repr(key[1]), key[2]),
+    )
     groups: dict[tuple[str, Load], list[str]] = {}
     for scenario, load, name in keys:
         groups.setdefault((scenario, load), []).append(name)
     return tuple(
         change
         for (scenario, load), names in groups.items()
-        for metric in METRICS
+        for metric in metrics_of(load)
         for change in _family((scenario, load), names, metric, cells, floors[metric])
     )
 

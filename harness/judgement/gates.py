@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,6 +40,12 @@ def parse_gate(text: str) -> Gate:
             where="--fail-if",
             remedy=f"write '{metric} < -5%' for a fall by more than 5 %, '{metric} > 5%' for a rise",
         )
+    if percent <= -100 or math.isinf(percent):
+        raise UsageError(
+            f"{text!r} never fails",
+            where="--fail-if",
+            remedy=f"no figure falls by 100 % or rises without end; write one such as '{metric} < -5%'",
+        )
     return Gate(metric, percent)
 
 
@@ -64,6 +71,12 @@ def unchecked_gates(gates: Sequence[Gate], changes: Sequence[Change]) -> tuple[t
         for change in changes
         if change.metric == gate.metric and (change.low is None or change.high is None)
     )
+
+
+def idle_gates(gates: Sequence[Gate], changes: Sequence[Change]) -> tuple[Gate, ...]:
+    """Return the gates on a metric that nothing is compared on: they would hold whatever happens."""
+    compared = {change.metric for change in changes}
+    return tuple(gate for gate in gates if gate.metric not in compared)
 
 
 def _is_broken(gate: Gate, change: Change) -> bool:

@@ -49,6 +49,11 @@ def unchecked_in_words(gate: Gate, change: Change) -> str:
     return f"{_place(change)}: {gate.metric} not checked ({base} and {new} valid trials; 2 each are needed)"
 
 
+def idle_in_words(gate: Gate) -> str:
+    """Return a line about a gate on a metric that nothing is compared on."""
+    return f"{gate.metric} not checked (nothing is compared on it; requests/s are given under `rate`)"
+
+
 def percent(change: Change) -> str:
     """Return `-4.8 [-5.9, -3.7]`, in %."""
     if change.ratio is None:

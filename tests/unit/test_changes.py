@@ -11,7 +11,7 @@ from harness.cli.main import run_command_line
 from harness.ground import stats
 from harness.ground.errors import UsageError
 from harness.judgement.changes import Change, changes_between, differences
-from harness.judgement.gates import Gate, broken_gates, parse_gate, unchecked_gates
+from harness.judgement.gates import Gate, broken_gates, idle_gates, parse_gate, unchecked_gates
 from harness.records.store import StoredRun
 
 FASTAPI, FLASK = synthetic.BASE_SPEEDS["fastapi-uvicorn"], synthetic.BASE_SPEEDS["flask-gunicorn"]
@@ -106,6 +106,25 @@ def test_what_has_no_interval_is_unchecked_and_does_not_pass() -> None:
     assert (unchecked[1].verdict, unchecked[1].trials) == ("invalid", (6, 0))
 
 
+def test_what_neither_run_measured_does_not_pass() -> None:
+    """A cell that both runs planned and neither reached is told, and leaves a gate unchecked."""
+    gate = Gate("requests_per_s", -5.0)
+    changes = changes_between(replace(BASE, trials=()), replace(SAME, trials=()))
+    assert {(change.variant, change.verdict) for change in changes} == {
+        ("fastapi-uvicorn", "invalid"),
+        ("flask-gunicorn", "invalid"),
+    }
+    assert len(unchecked_gates([gate], changes)) == 2
+
+
+def test_a_given_rate_is_not_compared_and_a_gate_on_it_holds_nothing() -> None:
+    """Under `rate` requests/s are no result: no change is told, and a gate on them is idle."""
+    changes = changes_between(synthetic.at_a_rate(BASE), synthetic.at_a_rate(SLOWER))
+    gates = [Gate("requests_per_s", -5.0), Gate("response_ms.p50", 5.0)]
+    assert "requests_per_s" not in {change.metric for change in changes}
+    assert idle_gates(gates, changes) == (gates[0],)
+
+
 @pytest.mark.parametrize("text", ["requests_per_s < -5%", " requests_per_s<-5 % ", "requests_per_s < -5.0%"])
 def test_gates_are_read(text: str) -> None:
     """Spaces and decimals are free."""
@@ -120,6 +139,8 @@ def test_gates_are_read(text: str) -> None:
         ("requests < -5%", "did you mean requests_per_s"),
         ("requests_per_s < 5%", "fails also where nothing changes"),
         ("response_ms.p99 > -5%", "fails also where nothing changes"),
+        ("requests_per_s < -100%", "never fails"),
+        (f"requests_per_s > {'9' * 400}%", "never fails"),
     ],
 )
 def test_what_is_no_gate_is_refused(text: str, words: str) -> None:
@@ -172,6 +193,18 @@ def test_the_command_ends_with_1_where_a_bound_does_not_hold(
     assert "hello · flask-gunicorn: requests_per_s -1" in shown.err
     assert "fastapi" not in shown.err
     assert "slower" in shown.out
+
+
+def test_a_bound_that_nothing_was_held_against_ends_with_1(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """At a given rate a bound on requests/s compares nothing, which is no success."""
+    for run in (BASE, SAME):
+        synthetic.on_disk(synthetic.at_a_rate(run), tmp_path)
+    words = ["compare", BASE.id, SAME.id, "--results", str(tmp_path)]
+    assert run_command_line([*words, "--fail-if", "response_ms.p50 > 90%"]) == 0
+    assert run_command_line([*words, "--fail-if", "requests_per_s < -5%"]) == 1
+    assert "requests_per_s not checked" in capsys.readouterr().err
 
 
 def test_the_command_speaks_json_and_markdown(results: Path, capsys: pytest.CaptureFixture[str]) -> None:

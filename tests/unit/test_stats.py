@@ -103,6 +103,7 @@ def test_no_number_of_pairs_is_none() -> None:
     """Where a thousand pairs don't find it there is no number; without spread two pairs do."""
     assert stats.required_pairs(3.0, 0.01) is None
     assert stats.required_pairs(0.0, 0.01) == 2
+    assert stats.required_pairs(1e-11, 0.05) == 2  # where the non-central t has no number any more
     with pytest.raises(ValueError, match="no number of pairs"):
         stats.required_pairs(0.1, 0.0)
 
