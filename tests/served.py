@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -18,6 +19,7 @@ import pytest
 from harness.ground import process
 from harness.ground.model import Caps
 from harness.machine import environments
+from harness.machine.services.tls import CA_FILE, CERT, KEY
 from harness.records import manifest
 
 APPS = Path(__file__).parents[1] / "apps"
@@ -77,16 +79,26 @@ def serving(
     variant = replace(manifest.load_variant(apps / name), python=python)
     environment = environments.ensure(variant)
     port = free_port()
-    url = f"http://127.0.0.1:{port}"
+    cert, key, ca_file = (services.get(name, "") for name in (CERT, KEY, CA_FILE))
+    url = f"{'https' if cert else 'http'}://127.0.0.1:{port}"
+    trust = ssl.create_default_context(cafile=ca_file or None)
     command = process.Command(
-        manifest.start_command(variant, host="127.0.0.1", port=port, caps=Caps(cpus, 1 << 30), settings={}),
+        manifest.start_command(
+            variant,
+            host="127.0.0.1",
+            port=port,
+            caps=Caps(cpus, 1 << 30),
+            settings={},
+            tls_cert=cert,
+            tls_key=key,
+        ),
         str(apps / name),
         environments.sut_environment(environment, variant, services, apps_root=apps),
         str(log),
     )
     child = process.start(command)
     try:
-        wait_until(lambda: healthy(url), child, log)
+        wait_until(lambda: healthy(url, trust), child, log)
         yield Served(url, child.pid, log)
     finally:
         process.end(child, grace_s=10)
@@ -111,10 +123,10 @@ def accepts(url: str) -> bool:
     return True
 
 
-def healthy(url: str) -> bool:
+def healthy(url: str, trust: ssl.SSLContext | bool = True) -> bool:
     """Tell whether the variant says that it serves."""
     try:
-        return httpx.get(f"{url}/healthz", timeout=5).status_code == 200
+        return httpx.get(f"{url}/healthz", timeout=5, verify=trust).status_code == 200
     except httpx.TransportError:
         return False
 

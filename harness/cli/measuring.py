@@ -24,6 +24,7 @@ from harness.lifecycle import calibrate, resuming, runner
 from harness.lifecycle.bench import Bench, Job
 from harness.lifecycle.steps import Tell
 from harness.machine.fingerprint import fingerprint
+from harness.machine.services.tls import TLS
 from harness.output.progress import Progress
 from harness.records import plan
 from harness.records.disk import writing
@@ -160,7 +161,8 @@ def _plan(
         timing=wanted.timing,
         seed=secrets.randbelow(2**31) if seed is None else seed,
     )
-    stage = plan.lay_out(wanted, job.variants, job.seed)
+    by_tls = [name for name, scenario in job.scenarios.items() if TLS in scenario.services]
+    stage = plan.lay_out(wanted, job.variants, job.seed, by_tls=by_tls)
     if not stage.trials:
         raise UsageError("no variant implements any of these scenarios", remedy="choose others")
     insist_on_descriptors(max(load.users for load in wanted.loads))

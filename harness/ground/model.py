@@ -45,6 +45,8 @@ class Variant:
     """An argument list that prepares a variant in another language."""
     implements: tuple[str, ...] = ()
     """The scenarios that it can serve; all where empty."""
+    tls: tuple[str, ...] = ()
+    """What `start` gets as further arguments where it shall speak TLS; it can't where empty."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,6 +158,9 @@ class LoadTotals:
     """One for each generator process, by its number; empty in records that are older than this field."""
     marks: Mapping[str, int] = field(default_factory=dict)
     """Answers in the window by what they said in the header that the scenario has counted, such as `hit`."""
+    tls: Mapping[str, int] = field(default_factory=dict)
+    """Connections of the whole trial by the version of TLS and the cipher suite that they agreed on, such as
+    `TLSv1.3 TLS_AES_256_GCM_SHA384`; empty where they are plain."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,12 @@ percentile comes from its whole window's histogram; percentiles are never averag
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.ground import stats
 from harness.ground.model import Cell, Finding, Limiter, Load, Severity, Variant
-from harness.judgement.checks.pairs import aa_differs, few_blocks, unstable
+from harness.judgement.checks.pairs import aa_differs, few_blocks, tls_differs, unstable
 from harness.judgement.comparison import Measured, block_ratios, by_name, compare, is_twin, name_of, ranked_by
 from harness.judgement.figures import Latency, TrialFigures, trial_figures
 from harness.judgement.limiter import cell_limiter, trial_limiter
@@ -57,7 +57,10 @@ def judge(run: StoredRun) -> Summary:
     all_measured = [measured(trial) for trial in trials]
     comparisons = compare(all_measured)
     cells = planned_cells(run)
+    agreed = {key: _agreed(trials, key) for key in cells}
     of_pairs = _pair_findings(all_measured, comparisons)
+    for key, found in _tls_findings(agreed).items():
+        of_pairs.setdefault(key, []).append(found)
     variants = {variant.id: variant for variant in run.variants}
     return Summary(
         schema=SCHEMA,
@@ -68,6 +71,7 @@ def judge(run: StoredRun) -> Summary:
                 cell,
                 variants.get(cell.variant),
                 [trial for trial in trials if key_of(trial.stored.record.cell) == key],
+                agreed[key],
                 of_pairs.get(key, ()),
             )
             for key, cell in cells.items()
@@ -125,6 +129,7 @@ def _summarise(
     cell: Cell,
     variant: Variant | None,
     trials: Sequence[JudgedTrial],
+    agreed: Collection[str],
     of_pairs: Iterable[Finding],
 ) -> CellSummary:
     valid = [trial.figures for trial in trials if trial.valid]
@@ -164,6 +169,7 @@ def _summarise(
         users_served=figure(lambda one: one.users_served),
         in_flight=figure(lambda one: one.in_flight),
         connections_opened=figure(lambda one: one.connections_opened),
+        tls=tuple(sorted(agreed)),
         hit_rate=figure(lambda one: one.hit_rate),
         services_cpu_cores=figure(lambda one: one.services_cpu_cores),
         generator_cpu_cores=figure(lambda one: one.generator_cpu_cores),
@@ -237,7 +243,7 @@ def _worst(code: str, figures: Sequence[float]) -> float | None:
 
 def _pair_findings(
     measured: Sequence[Measured], comparisons: Sequence[Comparison]
-) -> Mapping[CellKey, list[Finding]]:
+) -> dict[CellKey, list[Finding]]:
     """Return the findings of pairs on the metric that ranks, given to both of their cells."""
     found: dict[CellKey, list[Finding]] = {}
     for pair in comparisons:
@@ -252,3 +258,19 @@ def _pair_findings(
         for name in (pair.base, pair.contender):
             found.setdefault((pair.scenario, pair.load, name), []).extend(f for f in judged if f is not None)
     return found
+
+
+def _agreed(trials: Iterable[JudgedTrial], key: CellKey) -> frozenset[str]:
+    """Return what the connections of a cell agreed on by TLS, in all of its trials."""
+    records = (trial.stored.record for trial in trials)
+    loads = (record.load for record in records if key_of(record.cell) == key)
+    return frozenset(agreement for load in loads if load is not None for agreement in load.tls)
+
+
+def _tls_findings(agreed: Mapping[CellKey, frozenset[str]]) -> Mapping[CellKey, Finding]:
+    """Return a finding for each cell by TLS whose scenario and load agreed on more than one thing."""
+    together: dict[tuple[str, Load], set[str]] = {}
+    for (scenario, load, _), own in agreed.items():
+        together.setdefault((scenario, load), set()).update(own)
+    found = {key: tls_differs(own, together[key[:2]]) for key, own in agreed.items()}
+    return {key: finding for key, finding in found.items() if finding is not None}

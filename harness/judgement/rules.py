@@ -198,6 +198,14 @@ RULES: tuple[Rule, ...] = (
         "look at the server's keep-alive and at its limit of connections",
     ),
     Rule(
+        "tls-differs",
+        "warning",
+        "all connections by TLS of one scenario and load, whatever the variant, agree on the same version "
+        "and cipher suite",
+        "1 version and cipher suite",
+        "let `tls` of each variant.toml ask for the same: another cipher is other work",
+    ),
+    Rule(
         "few-blocks",
         "warning",
         "there are blocks enough: 5 for a verdict, 10 for narrow intervals",

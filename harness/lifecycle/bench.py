@@ -18,6 +18,7 @@ from harness.machine.backends.cgroup import CgroupBackend
 from harness.machine.custody.journal import Journal
 from harness.machine.environments import Environment
 from harness.machine.services.catalogue import APART, Service, Surroundings, start_services
+from harness.machine.services.tls import CA_FILE
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,7 @@ class Bench:
             placement=self.job.placement,
             settings=trial.cell.settings if trial else {},
             services=self._variables_of(given),
+            ca_file=self.for_clients.get(CA_FILE),
             apps_root=self.apps_root,
             port=port,
             log=log,

@@ -18,6 +18,7 @@ from harness.lifecycle.sut import free_port
 from harness.lifecycle.trial import measure
 from harness.lifecycle.verify import CaseResult, failures, for_endpoints, verify
 from harness.machine.services.catalogue import APART, given_by
+from harness.machine.services.tls import TLS
 from harness.records.contract import Case, load_cases
 from harness.records.disk import writing
 from harness.records.plan import TRIAL_OVERHEAD_S
@@ -96,6 +97,10 @@ def _by_start(bench: Bench, cases: Iterable[Case]) -> dict[frozenset[str], list[
 def _hold_to(
     bench: Bench, variant: Variant, cases: Iterable[Case], apart: frozenset[str]
 ) -> tuple[CaseResult, ...]:
+    if TLS in apart and not variant.tls:
+        return tuple(
+            CaseResult(case.name, None, "not checked: is for a variant with `tls`") for case in cases
+        )
     log = bench.folder / "-".join(["verify", variant.id, *sorted(apart)])
     sut = bench.start(variant, None, port=free_port(), log=log.with_suffix(".log"), apart=apart)
     try:

@@ -6,6 +6,7 @@ import asyncio
 import math
 import os
 import socket
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from harness.ground.process import Command, last_lines
 from harness.machine.backends.backend import Backend, Confinement, Look, Party
 from harness.machine.environments import Environment, sut_environment
 from harness.machine.listeners import listens
+from harness.machine.services.tls import CERT, KEY
 from harness.records.manifest import start_command
 
 HOST = "127.0.0.1"
@@ -58,6 +60,7 @@ def start_sut(
     placement: Placement,
     settings: Mapping[str, Setting],
     services: Mapping[str, str],
+    ca_file: str | None = None,
     apps_root: Path,
     port: int,
     log: Path,
@@ -65,11 +68,16 @@ def start_sut(
 ) -> Sut:
     """Start a variant and wait until `GET /healthz` answers 200.
 
-    Raises SutDidNotStart, with the end of its log, where it ends or does not answer within a minute.
+    Where its services hold a certificate it is asked by TLS, and its certificate has to be from the authority
+    of `ca_file`. Raises SutDidNotStart, with the end of its log, where it is not, and where the variant ends
+    or does not answer within a minute.
     """
     caps = placement.caps
+    cert, key = services.get(CERT, ""), services.get(KEY, "")
     command = Command(
-        argv=start_command(variant, host=HOST, port=port, caps=caps, settings=settings),
+        argv=start_command(
+            variant, host=HOST, port=port, caps=caps, settings=settings, tls_cert=cert, tls_key=key
+        ),
         cwd=variant.folder,
         env=sut_environment(
             environment,
@@ -87,11 +95,12 @@ def start_sut(
             error.what, None, where=variant.id, remedy=error.remedy, log=error.log
         ) from error
     try:
-        _await_health(party, variant, port, log, clock)
+        tls = ssl.create_default_context(cafile=ca_file) if cert else None
+        _await_health(party, variant, port, tls, log, clock)
     except BaseException:
         party.stop(grace_s=1.0)
         raise
-    return Sut(party, f"http://{HOST}:{port}", (clock.now_ns() - begun_ns) / 1e9)
+    return Sut(party, f"{'https' if cert else 'http'}://{HOST}:{port}", (clock.now_ns() - begun_ns) / 1e9)
 
 
 def pool_size(variant: Variant, settings: Mapping[str, Setting], cpus: float) -> int:
@@ -128,17 +137,27 @@ def is_free(port: int) -> bool:
     return True
 
 
-def _await_health(party: Party, variant: Variant, port: int, log: Path, clock: Clock) -> None:
+def _await_health(
+    party: Party, variant: Variant, port: int, tls: ssl.SSLContext | None, log: Path, clock: Clock
+) -> None:
     limit_ns = clock.now_ns() + int(_HEALTHY_WITHIN_S * 1e9)
     last = "nothing listens"
     while clock.now_ns() < limit_ns:
-        status = _status(port)
+        told = _ask_health(port, tls)
         seen = party.look()
-        foreign = status is not None and listens(port, seen.pids) is False
-        if status == 200 and seen.exit is None and not foreign:
+        foreign = told is not None and listens(port, seen.pids) is False
+        if told == 200 and seen.exit is None and not foreign:
             return
-        if status is not None:
-            last = "another program answers there" if foreign else f"it answers {status}"
+        if told is not None:
+            last = "another program answers there" if foreign else _what_it_says(told)
+        if isinstance(told, ssl.SSLCertVerificationError) and not foreign:
+            raise SutDidNotStart(
+                f"shows a certificate that can't be trusted ({told.verify_message})",
+                seen,
+                where=variant.id,
+                remedy="let `tls` of its variant.toml hand {tls_cert} and {tls_key} to the server",
+                log=last_lines(log),
+            )
         if seen.exit is not None:
             raise SutDidNotStart(
                 f"{_how_it_ended(seen)} before it answered GET /healthz",
@@ -157,22 +176,28 @@ def _await_health(party: Party, variant: Variant, port: int, log: Path, clock: C
     )
 
 
+def _what_it_says(told: int | ssl.SSLError) -> str:
+    return f"it answers {told}" if isinstance(told, int) else f"TLS fails: {told}"
+
+
 def _how_it_ended(seen: Look) -> str:
     if seen.counters.oom_kills:
         return "was killed by the kernel at its memory cap (raise it with --memory)"
     return f"ended with status {seen.exit}"
 
 
-def _status(port: int) -> int | None:
-    """Return the status of `GET /healthz`; None where there is none yet, or it comes byte by byte."""
+def _ask_health(port: int, tls: ssl.SSLContext | None) -> int | ssl.SSLError | None:
+    """Return the status of `GET /healthz`, or why TLS fails; None without answer, or one byte by byte."""
     try:
-        return asyncio.run(asyncio.wait_for(_ask(port), _STATUS_WITHIN_S))
+        return asyncio.run(asyncio.wait_for(_status(port, tls), _STATUS_WITHIN_S))
+    except ssl.SSLError as error:
+        return error
     except (OSError, EOFError, asyncio.LimitOverrunError, ValueError, IndexError):  # time-out: an OSError
         return None
 
 
-async def _ask(port: int) -> int:
-    reader, writer = await asyncio.open_connection(HOST, port)
+async def _status(port: int, tls: ssl.SSLContext | None) -> int:
+    reader, writer = await asyncio.open_connection(HOST, port, ssl=tls)
     try:
         writer.write(f"GET /healthz HTTP/1.1\r\nHost: {HOST}:{port}\r\nConnection: close\r\n\r\n".encode())
         head = await reader.readuntil(b"\r\n\r\n")

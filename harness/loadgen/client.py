@@ -232,7 +232,7 @@ class Client:
         kind = Connection if self._target.tls is None else TlsConnection
         connection = self._connection = kind(self._target, self._pump, deadline_ns)
         connection.open()
-        self._recorder.connections_opened += 1
+        self._recorder.opened(connection.agreement())
         return connection
 
 

@@ -80,6 +80,10 @@ class Connection:
         """
         return None if self._socket is None else _acknowledged(self._socket)
 
+    def agreement(self) -> str | None:
+        """Return the version of TLS and the cipher suite that both sides agreed on; None without TLS."""
+        return None
+
     def send(self, data: bytes) -> bool:
         """Send; return whether all of it went. What did not is kept for `flush`."""
         try:
@@ -218,6 +222,11 @@ class TlsConnection(Connection):
     def pieces_taken(self) -> int | None:
         """Return None: the handshake's pieces are no requests."""
         return None
+
+    def agreement(self) -> str | None:
+        """Return both; see `Connection.agreement`."""
+        cipher = self._tls.cipher()
+        return f"{self._tls.version()} {cipher[0]}" if cipher else None
 
     def send(self, data: bytes) -> bool:
         """Encrypt and send; see `Connection.send`."""

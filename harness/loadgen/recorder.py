@@ -76,6 +76,7 @@ class Recorder:
         self._kinds: defaultdict[str, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
         self._words: dict[str, str] = {}
         self._marks: defaultdict[str, int] = defaultdict(int)
+        self._tls: defaultdict[str, int] = defaultdict(int)
         self.on_error: Callable[[str, int, str, str], None] | None = None
         """Called with the name, the response time in ns, the kind of error and its words."""
 
@@ -84,6 +85,12 @@ class Recorder:
         self._warmed.append(0)
         self._served.append(0)
         return len(self._served) - 1
+
+    def opened(self, agreement: str | None) -> None:
+        """Count a connection, and what it agreed on where it is one by TLS."""
+        self.connections_opened += 1
+        if agreement is not None:
+            self._tls[agreement] += 1
 
     def open_window(self, start_ns: int, end_ns: int) -> None:
         """Fix the window's edges; what ends before is warm-up."""
@@ -216,6 +223,7 @@ class Recorder:
             words=dict(self._words),
             delivered=self._delivered,
             marks=dict(self._marks),
+            tls=dict(self._tls),
         )
 
     def _names(self, numbers: Iterable[int]) -> dict[str, Named]:

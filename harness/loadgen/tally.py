@@ -60,6 +60,8 @@ class Tally:
     """Requests that arrived, by the kernel's count; None where that is unknown."""
     marks: Mapping[str, int] = field(default_factory=dict)
     """What answers in the window said in the header that their scenario has counted."""
+    tls: Mapping[str, int] = field(default_factory=dict)
+    """Connections by what they agreed on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,7 @@ def merge(tallies: Iterable[Tally]) -> Tally:
         words={kind: words for t in reversed(each) for kind, words in t.words.items()},
         delivered=_sum_of_known([t.delivered for t in each]),
         marks=_add(t.marks for t in each),
+        tls=_add(t.tls for t in each),
     )
 
 
@@ -130,6 +133,7 @@ def totals(tally: Tally) -> LoadTotals:
         first_errors=tuple(f"{kind}: {words}" for kind, words in sorted(tally.words.items())),
         lag=_lag(tally),
         marks=dict(sorted(tally.marks.items())),
+        tls=dict(sorted(tally.tls.items())),
     )
 
 

@@ -26,6 +26,8 @@ class Expectation:
     """The body, with the placeholders of `harness.lifecycle.matching`."""
     empty: bool
     """No body at all is due; `json` means nothing then."""
+    may_hang_up: bool = False
+    """To end the connection without an answer is as good; `json` means nothing then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,8 @@ class Case:
     connections: int | None
     """How many connections that may open; any number where None."""
     expect: Expectation
+    plain: bool = False
+    """Whether it is sent without TLS, whatever the variant speaks."""
 
 
 class _Model(BaseModel):
@@ -63,10 +67,12 @@ class _Request(_Model):
     text: Any = None
     hex_bytes: str | None = Field(default=None, alias="hex")
     pad_to: int | None = None
+    plain: bool = False
 
 
 class _Due(_Model):
     status: int
+    may_hang_up: bool = False
     headers: dict[str, str | tuple[str, ...]] = Field(default_factory=dict)
     json_body: Any = Field(default=None, alias="json")
     error: str | None = None
@@ -141,6 +147,7 @@ def _case(entry: _Entry, named: Mapping[str, dict[str, Any]]) -> Case:
         times=entry.times,
         connections=entry.connections,
         expect=_expectation(entry.expect, entry.times),
+        plain=request.plain,
     )
 
 
@@ -176,4 +183,4 @@ def _expectation(due: _Due, times: int) -> Expectation:
     for name, values in headers.items():
         if len(values) != times:
             raise ValueError(f"{len(values)} values of the header {name} for {times} repetitions")
-    return Expectation(due.status, headers, body, due.body == "none")
+    return Expectation(due.status, headers, body, due.body == "none", due.may_hang_up)

@@ -35,7 +35,7 @@ _Arguments = Annotated[list[Annotated[str, pydantic.Field(min_length=1)]], pydan
 
 
 class _Manifest(pydantic.BaseModel):
-    """The twelve keys of a `variant.toml`."""
+    """The keys of a `variant.toml`."""
 
     model_config = pydantic.ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -51,6 +51,7 @@ class _Manifest(pydantic.BaseModel):
     python: Annotated[str, pydantic.Field(pattern=r"^\d+\.\d+$")] | None = None
     setup: list[str] = []
     implements: list[_Word] = []
+    tls: list[str] = []
 
 
 def load_variant(folder: Path) -> Variant:
@@ -86,6 +87,7 @@ def load_variant(folder: Path) -> Variant:
         python=manifest.python,
         setup=tuple(manifest.setup),
         implements=tuple(manifest.implements),
+        tls=tuple(manifest.tls),
     )
 
 
@@ -133,9 +135,16 @@ def start_command(
     """Return the variant's argument list with every placeholder filled.
 
     `settings` are those that differ from the variant's defaults; `{cpus}` is the cap in whole CPUs, at
-    least 1. Raises UsageError for a setting that the variant does not have.
+    least 1. With a certificate the variant's arguments for TLS follow. Raises UsageError for a setting that
+    the variant does not have, and for a certificate that it can't use.
     """
     choose(settings, variant.settings, f"setting of {variant.id} named")
+    if tls_cert and not variant.tls:
+        raise UsageError(
+            "can't speak TLS",
+            where=f"{variant.folder}/{MANIFEST}",
+            remedy='add the arguments that make it: tls = ["--certfile", "{tls_cert}", …]',
+        )
     cpus = str(max(1, math.ceil(caps.cpus)))
     own = {
         name: placeholders.fill(str(value), {"cpus": cpus})
@@ -149,7 +158,8 @@ def start_command(
         "tls_cert": tls_cert,
         "tls_key": tls_key,
     }
-    return tuple(placeholders.fill(argument, {**own, **given}) for argument in variant.start)
+    arguments = (*variant.start, *variant.tls) if tls_cert else variant.start
+    return tuple(placeholders.fill(argument, {**own, **given}) for argument in arguments)
 
 
 def _parse(path: Path) -> _Manifest:
@@ -201,8 +211,9 @@ def _check_settings(settings: Mapping[str, Setting], path: Path) -> None:
 
 
 def _check_start(manifest: _Manifest, path: Path) -> None:
-    for argument in manifest.start:
-        placeholders.check(argument, (*PLACEHOLDERS, *manifest.settings), f"{path}: start")
+    for key, arguments in (("start", manifest.start), ("tls", manifest.tls)):
+        for argument in arguments:
+            placeholders.check(argument, (*PLACEHOLDERS, *manifest.settings), f"{path}: {key}")
     if not any("port" in placeholders.names(argument) for argument in manifest.start):
         raise UsageError(
             "has no {port}", where=f"{path}: start", remedy="let the server listen on {host} and {port}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -167,19 +167,22 @@ def check_names(suite: Suite, variants: Mapping[str, Variant], scenarios: Mappin
         )
 
 
-def lay_out(suite: Suite, variants: Mapping[str, Variant], seed: int) -> Stage:
+def lay_out(
+    suite: Suite, variants: Mapping[str, Variant], seed: int, *, by_tls: Collection[str] = ()
+) -> Stage:
     """Return the trials of a suite in the order of execution.
 
     A block is one pass over all cells of one scenario and load, in an order of its own; the blocks of
     all scenarios and loads take turns, so that a slow drift of the machine falls on all of them alike.
-    Cells that a variant does not implement are left out.
+    Cells that a variant does not implement are left out; `by_tls` are the scenarios for which it has to speak
+    TLS.
     """
     order = random.Random(seed)  # noqa: S311 - an order that can be repeated, not a secret
     trials: list[PlannedTrial] = []
     for block in range(1, suite.blocks + 1):
         for scenario in suite.scenarios:
             for load in suite.loads_of(scenario):
-                cells = _cells(suite, variants, scenario, load)
+                cells = _cells(suite, variants, scenario, load, by_tls)
                 order.shuffle(cells)
                 trials += [PlannedTrial(len(trials) + n, block, cell) for n, cell in enumerate(cells, 1)]
     return Stage("first", tuple(trials))
@@ -193,11 +196,14 @@ def estimate_s(stage: Stage, timing: Timing) -> float:
     return 5 + 3 * len(variants) + 9 * len(scenarios) + trials
 
 
-def _cells(suite: Suite, variants: Mapping[str, Variant], scenario: str, load: Load) -> list[Cell]:
+def _cells(
+    suite: Suite, variants: Mapping[str, Variant], scenario: str, load: Load, by_tls: Collection[str]
+) -> list[Cell]:
     names = [
         name
         for name in suite.variants
         if not variants[name].implements or scenario in variants[name].implements
+        if variants[name].tls or scenario not in by_tls
     ]
     cells = [Cell(name, scenario, load) for name in names]
     twin = [Cell(names[0], scenario, load, replica=1)] if names and scenario in suite.twins else []

@@ -6,7 +6,7 @@ Every figure is a `Figure` or None, never 0 for "not measured".
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from harness.ground.model import Limiter, Load, Setting, Severity, Verdict
 
@@ -121,6 +121,9 @@ class CellSummary:
     users_served: Figure | None
     in_flight: Figure | None
     connections_opened: Figure | None
+    tls: tuple[str, ...] = field(default=(), kw_only=True)
+    """The versions of TLS and cipher suites that connections agreed on: one where all is well, and none where
+    they are plain."""
     hit_rate: Figure | None
     """Of a cache, as a share; None where the scenario is about none."""
     services_cpu_cores: Figure | None

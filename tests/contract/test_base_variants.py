@@ -20,6 +20,7 @@ from harness.lifecycle.credentials import credentials, filled
 from harness.lifecycle.verify import failures, verify
 from harness.machine import environments, interpreters
 from harness.machine.services import seed
+from harness.machine.services.catalogue import APART
 from harness.machine.services.keys import Keys
 from harness.machine.services.valkey import ValkeyService
 from harness.records import manifest
@@ -42,7 +43,9 @@ def test_every_case_passes_with_every_service(
     results = verify(all_served[name].url, cases, services=EVERYTHING, variables=with_everything)
     assert failures(results) == ()
     unchecked = {result.name for result in results if result.passed is None}
-    assert unchecked == {case.name for case in cases if set(case.without) & EVERYTHING}
+    elsewhere = {case.name for case in cases if set(case.needs) - EVERYTHING}  # those that stand apart
+    assert unchecked == {case.name for case in cases if set(case.without) & EVERYTHING} | elsewhere
+    assert {need for case in cases for need in case.needs} - EVERYTHING <= APART
 
 
 @pytest.mark.slow

@@ -73,6 +73,10 @@ def test_a_connection_is_kept_by_tls_too(
             assert response.body == b"hello"
             gevent.sleep(0.01)
     assert (talk.errors, server.accepted, talk.recorder.connections_opened) == ([], 1, 1)
+    ((agreement, connections),) = talk.recorder.tally().tls.items()
+    assert agreement.split()[0] == {"TLSv1_2": "TLSv1.2", "TLSv1_3": "TLSv1.3"}[version.name]
+    assert "AES" in agreement.split()[1] or "CHACHA20" in agreement.split()[1]
+    assert connections == 1
 
 
 def test_a_body_of_megabytes_is_deciphered_whole(

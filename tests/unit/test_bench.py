@@ -21,6 +21,7 @@ class FakeService:
     name: str
     value: str
     variables: Mapping[str, str] = field(init=False)
+    for_clients: Mapping[str, str] = field(default_factory=dict)
     resets: int = 0
 
     def __post_init__(self) -> None:

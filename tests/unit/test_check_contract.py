@@ -65,7 +65,7 @@ def starts(monkeypatch: pytest.MonkeyPatch) -> Starts:
 def bench_with(*services: str) -> Bench:
     """Return a bench of one variant and a scenario that needs these services."""
     job = SimpleNamespace(
-        variants={"x": SimpleNamespace(id="x", framework="X")},
+        variants={"x": SimpleNamespace(id="x", framework="X", tls=())},
         scenarios={"s": Scenario("s", "", services, ())},
     )
     there = tuple(SimpleNamespace(name=name, variables={}, for_clients={}) for name in services)
@@ -96,6 +96,21 @@ def test_what_stands_apart_has_a_start_of_its_own(starts: Starts, contract: Path
     ]
     assert starts.stopped == 2
     assert [case.name for case in results["x"]] == [name for _, names in starts.asked for name in names]
+
+
+def test_a_variant_that_speaks_no_tls_is_not_asked_by_tls(starts: Starts, contract: Path) -> None:
+    """Its cases are told as not checked, without a start; a variant that does has one for them."""
+    path = contract / "cases" / "some.json"
+    path.write_text(path.read_text().replace('"limited, with', '"by TLS, with').replace("rate-limit", "tls"))
+    bench = bench_with("postgres", "tls")
+    results = check_contract(bench, contract, lambda _: None)
+    assert starts.given == [{"postgres"}]
+    by_name = {case.name: case for case in results["x"]}
+    assert by_name["by TLS, with a database"].passed is None
+    assert "`tls`" in by_name["by TLS, with a database"].difference
+    cast(Any, bench.job.variants["x"]).tls = ("{tls_cert}",)
+    check_contract(bench, contract, lambda _: None)
+    assert starts.given[1:] == [{"postgres"}, {"postgres", "tls"}]
 
 
 def test_without_what_stands_apart_there_is_one_start(starts: Starts, contract: Path) -> None:

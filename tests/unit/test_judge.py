@@ -212,3 +212,27 @@ def test_the_worst_figure_is_shown() -> None:
     ]
     assert short.figure == pytest.approx(7.2)
     assert short.trials == (1, 2)
+
+
+def test_what_was_agreed_on_by_tls_is_told_and_compared() -> None:
+    """A cell has what its connections agreed on; where a scenario's differ, each is told of the others."""
+    made = synthetic.run(scenarios=("hello", "history"))
+    trials = []
+    for trial in made.trials:
+        of, load = trial.record.cell, trial.record.load
+        assert load is not None
+        old = (of.variant, of.scenario) == ("flask-gunicorn", "history")
+        agreement = "TLSv1.2 ECDHE-ECDSA-AES256-GCM-SHA384" if old else "TLSv1.3 TLS_AES_256_GCM_SHA384"
+        load = replace(load, tls={agreement: load.users})
+        trials.append(replace(trial, record=replace(trial.record, load=load)))
+    summary = judge(with_trials(made, *trials))
+    for cell in summary.cells:
+        found = [finding for finding in cell.findings if finding.code == "tls-differs"]
+        if cell.scenario == "hello":
+            assert (cell.tls, found) == (("TLSv1.3 TLS_AES_256_GCM_SHA384",), [])
+        else:
+            (finding,) = found
+            assert (finding.severity, finding.figure) == ("warning", 2.0)
+            assert finding.remedy.startswith(f"{cell.tls[0]} here, ")
+    read = from_json(to_json(summary))
+    assert [cell.tls for cell in read.cells] == [cell.tls for cell in summary.cells]

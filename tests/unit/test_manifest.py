@@ -67,6 +67,7 @@ def test_a_good_manifest_becomes_a_variant(tmp_path: Path) -> None:
         ("{workers}", "{worker}", ": start", "{worker} is not a placeholder", "did you mean workers?"),
         ("{workers}", "{workers!r}", ": start", "{workers!r} is not a placeholder", "did you mean workers?"),
         ("{workers}", "{", ": start", "stray brace", "write {{ and }}"),
+        ("[settings]", 'tls = ["{tls_crt}"]\n[settings]', ": tls", "is not a placeholder", "tls_cert?"),
         ("{port}", "80", ": start", "has no {port}", "{host} and {port}"),
         (
             '"gunicorn", ',
@@ -148,6 +149,19 @@ def test_placeholders_are_filled(tmp_path: Path) -> None:
         variant, host="127.0.0.1", port=8001, caps=Caps(cpus=0.5, memory_bytes=1), settings={}
     )
     assert half[2] == "--workers=1"
+
+
+def test_arguments_for_tls_follow_where_there_is_a_certificate(tmp_path: Path) -> None:
+    """They are there with a certificate alone; a variant that has none can't be started with one."""
+    speaks = 'tls = ["--certfile={tls_cert}", "--keyfile={tls_key}"]\n[settings]'
+    variant = load_variant(write_variant(tmp_path / "one", GOOD.replace("[settings]", speaks)))
+    caps = Caps(cpus=1, memory_bytes=1)
+    plain = start_command(variant, host="h", port=1, caps=caps, settings={})
+    filled = start_command(variant, host="h", port=1, caps=caps, settings={}, tls_cert="/c", tls_key="/k")
+    assert filled == (*plain, "--certfile=/c", "--keyfile=/k")
+    without = load_variant(write_variant(tmp_path / "two"))
+    with pytest.raises(UsageError, match="can't speak TLS"):
+        start_command(without, host="h", port=1, caps=caps, settings={}, tls_cert="/c", tls_key="/k")
 
 
 def test_settings_override_and_unknown_ones_are_told(tmp_path: Path) -> None:

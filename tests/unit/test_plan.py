@@ -156,6 +156,17 @@ def test_what_a_variant_does_not_implement_is_left_out() -> None:
     assert (NAMES[1], "hello", 1) in held
 
 
+def test_a_variant_that_speaks_no_tls_has_no_cell_by_tls() -> None:
+    """It is left out of the scenarios that need TLS, and of no other."""
+    variants = {**VARIANTS, NAMES[0]: replace(VARIANTS[NAMES[0]], tls=("{tls_cert}", "{tls_key}"))}
+    trials = lay_out(suite(), variants, 1, by_tls=["history"]).trials
+    held = {
+        scenario: {t.cell.variant for t in trials if t.cell.scenario == scenario}
+        for scenario in ("hello", "history")
+    }
+    assert held == {"hello": set(NAMES), "history": {NAMES[0]}}
+
+
 def test_the_command_line_narrows_a_suite() -> None:
     """Each wish takes the place of the suite's own value, and a twin goes with its scenario."""
     wanted = narrow(

@@ -3,11 +3,12 @@ import http.server
 import os
 import socket
 import socketserver
+import ssl
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,8 @@ from harness.lifecycle.sut import POOL_VARIABLE, Sut, SutDidNotStart, is_free, p
 from harness.lifecycle.verify import verify
 from harness.machine.backends.backend import Confinement, Look, Party
 from harness.machine.environments import Environment
+from harness.machine.services.certificates import certificates
+from harness.machine.services.tls import CA_FILE, Tls
 from harness.records.contract import load_cases
 
 
@@ -84,16 +87,19 @@ class FakeBackend:
         """Do nothing."""
 
 
-def begin(backend: FakeBackend, folder: Path, port: int) -> Sut:
-    """Start a variant on it."""
+def begin(backend: FakeBackend, folder: Path, port: int, tls: Tls | None = None) -> Sut:
+    """Start a variant on it, by TLS where there is a certificate."""
     variant: Variant = synthetic.variant("flask-gunicorn", {"workers": "{cpus}"})
+    if tls is not None:
+        variant = replace(variant, tls=("--certfile={tls_cert}", "--keyfile={tls_key}"))
     return start_sut(
         backend,
         variant,
         Environment(Path("/env/bin"), Path("/env/bin/python"), {}, optimised=True),
         placement=Placement((0,), (1,), (1,), Caps(2.0, 1 << 30), overlap=False),
         settings={},
-        services={"SERVICE": "somewhere"},
+        services={"SERVICE": "somewhere", **(tls.variables if tls else {})},
+        ca_file=tls.for_clients[CA_FILE] if tls else None,
         apps_root=folder,
         port=port,
         log=folder / "sut.log",
@@ -151,7 +157,7 @@ def dripping() -> Iterator[int]:
 def test_an_answer_that_drips_is_none(dripping: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that never ends its head holds up neither the start nor the contract's cases."""
     monkeypatch.setattr(sut, "_STATUS_WITHIN_S", 0.1)
-    assert sut._status(dripping) is None
+    assert sut._ask_health(dripping, None) is None
     (case, *_) = load_cases(Path(__file__).parents[2] / "apps" / "contract")
     (result,) = verify(f"http://127.0.0.1:{dripping}", [case], timeout_s=0.1)
     assert result.difference == "no answer: not whole within 0.1 s"
@@ -180,6 +186,71 @@ def test_the_answer_of_another_program_is_not_the_variants(tmp_path: Path, unhea
     somebody_else = FakeParty(pids=(os.getppid(),))
     with pytest.raises(SutDidNotStart, match="another program answers there"):
         begin(FakeBackend(somebody_else), tmp_path, unhealthy)
+
+
+@contextlib.contextmanager
+def by_tls(folder: Path, port: int = 0) -> Iterator[int]:
+    """Listen on a port and answer 200 by TLS, with the certificate in a folder."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
+    with http.server.HTTPServer(("127.0.0.1", port), Handler) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        server.handle_error = lambda *_: None  # type: ignore[method-assign]  # a client that goes
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server.server_port
+        server.shutdown()
+        thread.join()
+
+
+def written(folder: Path, now: datetime) -> Tls:
+    """Write an authority's certificate, a server's and its key."""
+    folder.mkdir()
+    for name, data in zip(("ca.pem", "cert.pem", "key.pem"), certificates(now), strict=True):
+        (folder / name).write_bytes(data)
+    return Tls(folder)
+
+
+def test_a_variant_with_a_certificate_is_asked_by_tls(tmp_path: Path) -> None:
+    """Its arguments have the files, and it is ready once it answers by TLS and proves who it is."""
+    tls, backend = written(tmp_path / "tls", datetime.now(UTC)), FakeBackend(FakeParty())
+    with by_tls(tls.home) as port:
+        started = begin(backend, tmp_path, port, tls)
+    assert started.base_url == f"https://127.0.0.1:{port}"
+    (asked,) = backend.asked
+    assert f"--certfile={tls.home}/cert.pem" in asked.command.argv
+    assert f"--keyfile={tls.home}/key.pem" in asked.command.argv
+
+
+@pytest.mark.parametrize(
+    ("foreign", "days", "why"), [(True, 0, "unable to get local issuer"), (False, 30, "has expired")]
+)
+def test_a_certificate_that_proves_nothing_ends_the_start(
+    tmp_path: Path, foreign: bool, days: int, why: str
+) -> None:
+    """Another authority's certificate, or one whose time is over, is told at once, with what is wrong."""
+    tls = written(tmp_path / "tls", datetime.now(UTC) - timedelta(days=days))
+    shown = written(tmp_path / "foreign", datetime.now(UTC)).home if foreign else tls.home
+    backend = FakeBackend(FakeParty())
+    with by_tls(shown) as port, pytest.raises(SutDidNotStart, match=f"can't be trusted .*{why}") as told:
+        begin(backend, tmp_path, port, tls)
+    assert "{tls_cert}" in told.value.remedy
+    assert backend.party.stopped
+
+
+def test_a_variant_that_speaks_plainly_where_tls_is_due_is_told(tmp_path: Path, unhealthy: int) -> None:
+    """It is no healthy one, and what is wrong is not its status."""
+    with pytest.raises(SutDidNotStart, match=r"within 60 s \(TLS fails: "):
+        begin(FakeBackend(FakeParty()), tmp_path, unhealthy, written(tmp_path / "tls", datetime.now(UTC)))
 
 
 def test_a_variant_that_ends_is_not_waited_for(tmp_path: Path, unused: int) -> None:

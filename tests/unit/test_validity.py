@@ -252,6 +252,10 @@ PAIRS: list[tuple[Callable[[], Finding | None], str | None]] = [
     (lambda: pairs.few_blocks(10), None),
     (lambda: pairs.aa_differs(1.05, 1.01, 1.09), "an interval that holds 1"),
     (lambda: pairs.aa_differs(1.05, 0.99, 1.09), None),
+    (lambda: pairs.tls_differs({"a"}, {"a", "b"}), "1 version and cipher suite"),
+    (lambda: pairs.tls_differs({"a", "b"}, {"a", "b"}), "1 version and cipher suite"),
+    (lambda: pairs.tls_differs({"a"}, {"a"}), None),
+    (lambda: pairs.tls_differs(set(), {"a", "b"}), None),
     (lambda: pairs.unstable(0.10), "< 10 % coefficient of variation"),
     (lambda: pairs.unstable(0.099), None),
 ]
@@ -278,6 +282,7 @@ def test_every_rule_is_in_the_table_once() -> None:
     tested = {case.partition(",")[0] for case in BROKEN}
     assert {rule.code for rule in RULES} - tested == {
         "few-blocks",
+        "tls-differs",
         "aa-differs",
         "unstable",
         "overlap",

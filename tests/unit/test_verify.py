@@ -5,6 +5,7 @@ import socket
 from pathlib import Path
 
 import pytest
+from scripted import Peer, serving
 
 from harness.ground.errors import UsageError
 from harness.lifecycle.matching import differences
@@ -75,6 +76,27 @@ def test_cases_that_lack_their_service_are_not_checked() -> None:
     assert [(result.passed, result.difference) for result in results] == [
         (None, f"not checked: {', '.join(f'needs {name}' for name in case.needs)}") for case in needy
     ]
+
+
+@pytest.mark.parametrize(
+    ("answer", "good"),
+    [
+        (b"", True),
+        (b"HTTP/1.1 400 Bad Request\r\nContent-Length: 6\r\n\r\n<html>", True),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", False),
+    ],
+)
+def test_what_is_told_without_tls_is_seen(answer: bytes, good: bool) -> None:
+    """A server that speaks TLS may hang up on others, or tell them off; the resource it must not tell."""
+
+    def script(peer: Peer) -> None:
+        peer.request()
+        peer.send(answer)
+
+    (case,) = [case for case in load_cases(CONTRACT) if case.plain]
+    with serving(script) as server:
+        (result,) = verify(server.url.replace("http:", "https:"), [case], services=["tls"])
+    assert result.passed is good, result
 
 
 def test_cases_can_be_narrowed_to_endpoints() -> None:

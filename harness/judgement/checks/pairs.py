@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from harness.ground.model import Finding
 from harness.judgement.rules import MIN_BLOCKS, UNSTABLE_PERCENT, WIDE_BLOCKS, broken, unchecked
+
+
+def tls_differs(own: Collection[str], all_agreed: Collection[str]) -> Finding | None:
+    """`tls-differs`: the figure is how many there are; `own` are the cell's own."""
+    if not own or len(all_agreed) < 2:
+        return None
+    elsewhere = sorted(set(all_agreed) - set(own))
+    reason = f"{', '.join(sorted(own))} here" + (f", {', '.join(elsewhere)} elsewhere" if elsewhere else "")
+    return broken("tls-differs", float(len(all_agreed)), reason=reason)
 
 
 def few_blocks(blocks: int) -> Finding | None:

@@ -17,6 +17,7 @@ from harness.machine.services.llm import behaviour_wanted, start_llm
 from harness.machine.services.metrics import make_metrics
 from harness.machine.services.postgres import start_postgres
 from harness.machine.services.postgres_database import VARIABLE
+from harness.machine.services.tls import TLS, sign_certificate
 
 
 class Service(Protocol):
@@ -112,6 +113,10 @@ def _metrics(around: Surroundings) -> Service:
     return make_metrics(around.journal)
 
 
+def _tls(around: Surroundings) -> Service:
+    return sign_certificate(around.journal)
+
+
 STARTERS: Mapping[str, Callable[[Surroundings], Service]] = {
     "keys": _keys,
     "postgres": _postgres,
@@ -120,10 +125,11 @@ STARTERS: Mapping[str, Callable[[Surroundings], Service]] = {
     "metrics": _metrics,
     "classifier": _classifier,
     "classifier-int8": _classifier_int8,
+    TLS: _tls,
 }
 """In the order in which they are started, since some need what others tell."""
 
-APART = frozenset({"rate-limit"})
+APART = frozenset({"rate-limit", TLS})
 """Services that change how every request is answered, and so are given to a SUT beside the others only where
 somebody asks for one: a trial whose scenario needs it, or `verify`, in a start of its own for its cases."""
 

@@ -43,14 +43,18 @@ def machine(fingerprint: Mapping[str, object]) -> Pairs:
 
 
 def versions(summary: Summary) -> Pairs:
-    """Return each variant's versions and settings."""
+    """Return each variant's versions, settings, and what its connections by TLS agreed on."""
     lines: dict[str, str] = {}
+    agreed: dict[str, set[str]] = {}
+    for cell in summary.cells:
+        agreed.setdefault(cell.variant.label, set()).update(cell.tls)
     for cell in summary.cells:
         label = cell.variant
         if label.replica:
             continue
         parts = [f"{name} {version}" for name, version in sorted(label.versions.items())]
         parts += [f"{key}={value}" for key, value in sorted(label.settings.items())]
+        parts += sorted(agreed[label.label])
         lines.setdefault(wording.plain(label.label), wording.plain(", ".join(parts)) or wording.NOT_MEASURED)
     return tuple(lines.items())
 

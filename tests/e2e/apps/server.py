@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import json
 import os
+import ssl
 import subprocess
 import sys
 import time
@@ -106,7 +107,14 @@ def respond(method: str, status: str, body: object, more: str = "") -> bytes:
 
 async def serve(options: argparse.Namespace) -> None:
     """Listen until the end."""
-    server = await asyncio.start_server(Server(options).converse, "127.0.0.1", options.port, backlog=4096)
+    tls = None
+    if options.tls is not None:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(*options.tls)
+        tls.maximum_version = ssl.TLSVersion[options.tls_at_most]
+    server = await asyncio.start_server(
+        Server(options).converse, "127.0.0.1", options.port, backlog=4096, ssl=tls
+    )
     async with server:
         await server.serve_forever()
 
@@ -125,6 +133,8 @@ def main() -> None:
     parser.add_argument("--starts", help="a file that gets longer, and pauses with it, at each start")
     parser.add_argument("--starve", action="store_true")
     parser.add_argument("--refuse-to-start", action="store_true")
+    parser.add_argument("--tls", nargs=2, help="the files of a certificate and its key")
+    parser.add_argument("--tls-at-most", default="TLSv1_3", help="the newest version of TLS that it speaks")
     options = parser.parse_args()
     if options.refuse_to_start:
         sys.exit("no: the configuration is broken")
