@@ -12,7 +12,7 @@ import click
 from harness.cli import console, options
 from harness.ground.errors import GateFailed, UsageError
 from harness.records.project import find_project
-from harness.records.store import Results
+from harness.records.store import Results, insist_on_seal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,6 +54,8 @@ def compare(
     one, other = store.find(base), store.find(new)
     if one.id == other.id:
         raise UsageError(f"{one.id} is both runs", remedy="name two; webdyno list shows them")
+    for each in (one, other):
+        insist_on_seal(each)
     differing = differences(one, other)
     forbidding = [found for found in differing if found.weight == "forbids"]
     if forbidding and not anyway:

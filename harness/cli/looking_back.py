@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli import console, options
-from harness.ground.errors import UsageError
+from harness.ground.errors import GateFailed, UsageError
 from harness.ground.names import choose
 from harness.records.project import find_project
-from harness.records.store import Results, StoredRun
+from harness.records.store import Results, StoredRun, insist_on_seal
 from harness.records.summary_json import from_json
 
 if TYPE_CHECKING:
@@ -66,9 +66,12 @@ def _until(store: Results, newest: str) -> Iterator[StoredRun | LeftOut]:
         if run_id > newest:
             return
         try:
-            yield store.find(run_id)
-        except UsageError as error:
+            run = store.find(run_id)
+            insist_on_seal(run)
+        except (GateFailed, UsageError) as error:
             yield LeftOut(run_id, f"{error.where}: {error.what}")
+        else:
+            yield run
 
 
 def _read(runs: Sequence[StoredRun]) -> tuple[list[PastRun], list[LeftOut]]:
@@ -78,9 +81,14 @@ def _read(runs: Sequence[StoredRun]) -> tuple[list[PastRun], list[LeftOut]]:
     for run in runs:
         path = run.folder / "summary.json"
         try:
-            past.append(PastRun(run, from_json(path.read_text(), str(path))))
-        except (OSError, UsageError) as error:
+            summary = from_json(path.read_text(), str(path))
+        except (OSError, UnicodeDecodeError, UsageError) as error:
             left.append(LeftOut(run.id, f"its summary can't be read: {error}"))
+            continue
+        if summary.run == run.id:
+            past.append(PastRun(run, summary))
+        else:
+            left.append(LeftOut(run.id, f"its summary is of the run {summary.run!r}"))
     return past, left
 
 

@@ -13,12 +13,12 @@ from typing import Any
 import click
 
 from harness.cli import console, options
-from harness.ground.errors import EnvironmentUnfit, GateFailed, UsageError
+from harness.ground.errors import EnvironmentUnfit, UsageError
 from harness.machine.custody.collector import collect_leftovers
 from harness.machine.custody.guard import lock_path, machine_lock, state_folder
 from harness.output import wording
 from harness.records.project import find_project
-from harness.records.store import Results, damaged_files
+from harness.records.store import Results, insist_on_seal
 from harness.records.summary_json import to_json
 
 
@@ -83,8 +83,7 @@ def show(name: str, results: Path | None, as_json: bool) -> None:
         click.echo(to_json(summary), nl=False)
         return
     showing.show_run(stored, summary)
-    if stored.state == "sealed" and (damaged := damaged_files(stored)):
-        raise GateFailed(f"changed since it was sealed: {', '.join(damaged)}", where=str(stored.folder))
+    insist_on_seal(stored)
 
 
 @click.command(name="doctor")

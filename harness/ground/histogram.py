@@ -7,16 +7,20 @@ the logs that are written here.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
+from hdrh.codec import HdrCookieException, HdrHistogramSettingsException, HdrLengthException
 from hdrh.histogram import HdrHistogram
 
 LOWEST_US = 1
 HIGHEST_US = 600_000_000
 SIZE = 3072
 """Counters of one histogram."""
+_DAMAGE = (HdrCookieException, HdrHistogramSettingsException, HdrLengthException)
+"""What the decoder raises."""
 
 
 def index_of(value_us: int) -> int:
@@ -151,5 +155,8 @@ def _encode(histogram: Histogram) -> str:
 
 
 def _decode(payload: str) -> Histogram:
-    hdr = HdrHistogram.decode(payload)
-    return Histogram.of([hdr.counts[index] for index in range(SIZE)])
+    try:
+        hdr = HdrHistogram.decode(payload)
+        return Histogram.of([hdr.counts[index] for index in range(SIZE)])
+    except (*_DAMAGE, zlib.error, IndexError) as error:
+        raise ValueError(f"no histogram: {error}") from error

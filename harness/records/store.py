@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from harness.ground.errors import EnvironmentUnfit, UsageError
+from harness.ground.errors import EnvironmentUnfit, GateFailed, UsageError
 from harness.ground.histogram import Histogram, read_log
 from harness.ground.model import Placement, Scenario, Stage, Timing, Variant
 from harness.ground.names import suggestion
@@ -30,6 +30,7 @@ from harness.ground.observations import SCHEMA, Ceiling, TrialRecord
 from harness.ground.redaction import mask
 from harness.ground.units import format_size
 from harness.records.disk import checksum, sync, write, writing
+from harness.records.possible import fault_of_place, fault_of_trial, insist_on_figures
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -93,7 +94,10 @@ class StoredTrial:
     def histogram(self, tag: str) -> Histogram:
         """Return the window's times; the tag is `response` or `service`."""
         path = self.folder / "latency.hlog"
-        intervals = read_log(path.read_text()) if path.exists() else ()
+        try:
+            intervals = read_log(path.read_text()) if path.exists() else ()
+        except (OSError, ValueError) as error:
+            raise _unreadable(path, error) from error
         return Histogram.merge(
             i.histogram for i in intervals if i.tag.split(".")[0] == tag and i.start_s >= 0
         )
@@ -273,6 +277,8 @@ def read_run(folder: Path) -> StoredRun:
             where=str(folder / "run.json"),
             remedy="use the version of webdyno that made it",
         )
+    if fault := fault_of_place(record.placement):
+        raise _damaged(folder / "run.json", f"is damaged: {fault}", "restore it from a copy")
     if record.id != folder.name:
         raise _damaged(folder / "run.json", f"is of the run {record.id!r}", "name the folder so again")
     trials = tuple(
@@ -288,6 +294,8 @@ def _read_trial(run: RunRecord, path: Path) -> StoredTrial:
     record = _load(_TRIAL, path, remedy)
     if (record.run, f"{record.number:03d}") != (run.id, path.parent.name):
         raise _damaged(path, f"is of trial {record.number} of the run {record.run!r}", remedy)
+    if fault := fault_of_trial(record):
+        raise _damaged(path, f"is damaged: {fault}", remedy)
     return StoredTrial(record, path.parent)
 
 
@@ -313,6 +321,12 @@ def damaged_files(run: StoredRun) -> tuple[str, ...]:
     return (*damaged, *added)
 
 
+def insist_on_seal(run: StoredRun) -> None:
+    """Raise GateFailed where a sealed run is not what it was when it was sealed."""
+    if run.state == "sealed" and (damaged := damaged_files(run)):
+        raise GateFailed(f"changed since it was sealed: {', '.join(damaged)}", where=str(run.folder))
+
+
 def _mask_file(path: Path, secrets: Collection[str]) -> None:
     data = path.read_bytes()
     masked = mask(data, secrets)
@@ -328,7 +342,15 @@ def write_parquet(path: Path, table: pd.DataFrame) -> None:
 def _read_parquet(path: Path) -> pd.DataFrame:
     import pandas as pd  # late: most commands need no table
 
-    return pd.read_parquet(path) if path.exists() else pd.DataFrame()
+    try:
+        return pd.read_parquet(path) if path.exists() else pd.DataFrame()
+    except (OSError, ValueError) as error:  # what pyarrow raises is a ValueError
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> UsageError:
+    remedy = f"restore it from a copy, or remove {path.parent}, which resuming the run repeats"
+    return _damaged(path, f"is damaged: {str(error).partition(chr(10))[0]}", remedy)
 
 
 def _dump(kind: TypeAdapter[_Record], record: _Record) -> bytes:
@@ -337,13 +359,18 @@ def _dump(kind: TypeAdapter[_Record], record: _Record) -> bytes:
 
 def _load(kind: TypeAdapter[_Record], path: Path, remedy: str) -> _Record:
     try:
-        return kind.validate_json(path.read_bytes())
+        text = path.read_bytes()
+        record = kind.validate_json(text)
+        insist_on_figures(text)
     except OSError as error:
         raise _damaged(path, f"can't be read: {error.strerror}", remedy) from error
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         at = "".join(f"{part}: " for part in [".".join(map(str, first["loc"]))] if part)
         raise _damaged(path, f"is damaged: {at}{first['msg']}", remedy) from error
+    except ValueError as error:
+        raise _damaged(path, f"is damaged: {error}", remedy) from error
+    return record
 
 
 def _damaged(path: Path, what: str, remedy: str) -> UsageError:

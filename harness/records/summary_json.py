@@ -16,6 +16,7 @@ from typing import Any
 import pydantic
 
 from harness.ground.errors import UsageError
+from harness.records.possible import insist_on_figures
 from harness.records.summary import SCHEMA, Summary
 
 DIGITS = 6
@@ -34,6 +35,7 @@ def from_json(text: str, where: str = "summary.json") -> Summary:
     Raises UsageError, which names `where` and the key, for text that is no summary or of another schema.
     """
     try:
+        insist_on_figures(text)
         document = json.loads(text)
     except ValueError as error:
         raise UsageError(f"is not JSON: {error}", where=where, remedy=_REBUILD) from error

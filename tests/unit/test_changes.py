@@ -217,6 +217,19 @@ def test_the_command_speaks_json_and_markdown(results: Path, capsys: pytest.Capt
     assert "| flask-gunicorn | requests/s |" in capsys.readouterr().out
 
 
+def test_a_run_that_changed_since_it_was_sealed_is_not_compared(
+    results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whichever side it is, and whatever is asked for: exit code 1 with the file, and no table."""
+    path = results / SLOWER.id / "trials/001/trial.json"
+    path.write_text(path.read_text().replace('"requests": ', '"requests": 1', 1))
+    for pair in ((BASE.id, SLOWER.id), (SLOWER.id, BASE.id)):
+        assert run_command_line(["compare", *pair, "--anyway", "--results", str(results)]) == 1
+        told = capsys.readouterr()
+        assert "changed since it was sealed: trials/001/trial.json" in " ".join(told.err.split())
+        assert not told.out
+
+
 def test_other_machines_are_refused_unless_told(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit code 2 with what differs; `--anyway` compares and says it."""
     elsewhere = replace(SAME, record=replace(SAME.record, backend="docker"))

@@ -11,7 +11,7 @@ from harness.judgement.comparison import METRICS
 from harness.judgement.history import PastRun, Series, edges_of, history, of_one_kind
 from harness.judgement.judge import judge
 from harness.output import history_tables
-from harness.records.store import StoredRun, StoredTrial
+from harness.records.store import Results, StoredRun, StoredTrial
 from harness.records.summary_json import to_json
 
 FLASK = synthetic.BASE_SPEEDS["flask-gunicorn"]
@@ -167,6 +167,35 @@ def test_the_command_shows_the_change(results: Path, capsys: pytest.CaptureFixtu
     assert document["runs"] == [run.id for run in STEP if run.id != STEP[2].id]
     steps = {one["variant"]: [step["run"] for step in one["steps"]] for one in document["series"]}
     assert steps == {"fastapi-uvicorn": [], "flask-gunicorn": [STEP[8].id]}
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "why"),
+    [
+        ('"schema": 1', '"schema": 1 ', "changed since it was sealed: summary.json"),
+        ('"value": ', '"value": 1e999, "was": ', "1e999 is no figure"),
+        (LEVEL[0].id, LEVEL[1].id, f"its summary is of the run '{LEVEL[1].id}'"),
+        ("standard", "\udcff", "its summary can't be read"),
+    ],
+)
+def test_a_summary_that_can_not_be_the_runs_own_is_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], was: str, now: str, why: str
+) -> None:
+    """One that was changed, of another run, or with figures that are none: told, and no part of the row."""
+    text = to_json(judge(LEVEL[0]))
+    changed = text.replace(was, now, 1)
+    assert changed != text
+    resealed = "sealed" not in why  # whoever changes a summary may write a new manifest too
+    run = synthetic.on_disk(LEVEL[0], tmp_path, {} if resealed else {"summary.json": text})
+    (run.folder / "summary.json").write_bytes(changed.encode(errors="surrogateescape"))
+    if resealed:
+        Results(tmp_path).seal(run.id, {})
+    synthetic.on_disk(LEVEL[1], tmp_path, {"summary.json": to_json(judge(LEVEL[1]))})
+    assert run_command_line(["history", "--results", str(tmp_path), "--json"]) == 0
+    document = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+    assert document["runs"] == [LEVEL[1].id]
+    (left,) = document["left_out"]
+    assert why in left["why"]
 
 
 def test_few_runs_show_no_change(results: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -107,6 +108,58 @@ def test_a_damaged_file_is_told_with_its_place_and_a_remedy(
     assert told.value.where.endswith(name)
     assert "\n" not in told.value.what
     assert told.value.remedy
+
+
+@pytest.mark.parametrize(
+    "damage", [b"", b"\xff\xfe", b"Tag=response.0,0,1,0,AAAA\n", b"Tag=response.0,0,1,0,A\n"]
+)
+def test_damaged_times_are_told_with_their_place_and_a_remedy(stored: StoredRun, damage: bytes) -> None:
+    """Series, samples and histograms that can't be read are no traceback."""
+    trial = stored.trials[0]
+    reads: dict[str, Callable[[], object]] = {
+        "series.parquet": trial.series,
+        "samples.parquet": trial.samples,
+        "latency.hlog": lambda: trial.histogram("response"),
+    }
+    for name, read in reads.items():
+        (trial.folder / name).write_bytes(damage)
+        if name == "latency.hlog" and not damage:
+            continue  # nothing was answered
+        with pytest.raises(UsageError, match="is damaged") as told:
+            read()
+        assert told.value.where.endswith(name)
+        assert str(trial.folder) in told.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "value", "says"),
+    [
+        ("trials/001/trial.json", ("load", "users"), 0, "nobody was there"),
+        ("trials/001/trial.json", ("cell", "load", "users"), 0, "asks for nothing"),
+        ("trials/001/trial.json", ("cell", "load", "rate_per_s"), -1, "asks for nothing"),
+        ("trials/001/trial.json", ("phases", "window_end_ns"), 0, "no length"),
+        ("trials/001/trial.json", ("cell", "load", "think_s"), float("inf"), "Infinity is no figure"),
+        ("trials/001/trial.json", ("load", "requests"), 10**400, "1000.* is no figure"),
+        ("run.json", ("placement", "sut_cpus"), [], "has no CPU"),
+        ("run.json", ("placement", "caps", "cpus"), 0, "a cap is not above 0"),
+        ("run.json", ("placement", "caps", "memory_bytes"), 0, "a cap is not above 0"),
+        ("run.json", ("timing", "window_s"), float("nan"), "NaN is no figure"),
+    ],
+)
+def test_figures_that_nothing_can_have_are_damage(
+    stored: StoredRun, name: str, key: tuple[str, ...], value: object, says: str
+) -> None:
+    """A record by which judgement would divide by zero, or go on with what is no number, is refused."""
+    path = stored.folder / name
+    document = json.loads(path.read_text())
+    held = document
+    for each in key[:-1]:
+        held = held[each]
+    held[key[-1]] = value
+    path.write_text(json.dumps(document))
+    with pytest.raises(UsageError, match=says) as told:
+        read_run(stored.folder)
+    assert told.value.where.endswith(name)
 
 
 def test_a_run_of_another_schema_is_not_read(stored: StoredRun) -> None:

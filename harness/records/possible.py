@@ -1,0 +1,45 @@
+"""Whether a record can be one that was measured: else its file was changed, and judging it may fail.
+
+A dataclass holds any number of its type; these are the numbers that judgement relies on.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+
+from harness.ground.model import Placement
+from harness.ground.observations import TrialRecord
+
+
+def insist_on_figures(text: bytes | str) -> None:
+    """Raise ValueError where JSON text holds `NaN`, `Infinity`, or a number too great to be told from it."""
+    json.loads(text, parse_constant=_figure, parse_float=_figure, parse_int=_figure)
+
+
+def fault_of_place(placement: Placement) -> str:
+    """Return why nothing can have run there, nothing where it can."""
+    caps = placement.caps
+    if not placement.sut_cpus:
+        return "the system under test has no CPU"
+    return "" if caps.cpus > 0 and caps.memory_bytes > 0 else "a cap is not above 0"
+
+
+def fault_of_trial(record: TrialRecord) -> str:
+    """Return why no trial can have gone so, nothing where it can."""
+    load, phases = record.load, record.phases
+    given = record.cell.load
+    if given.users < 1 or (given.rate_per_s is not None and given.rate_per_s <= 0):
+        return "its load asks for nothing"
+    if load is not None and load.users < 1:
+        return "nobody was there to ask"
+    if phases is not None and phases.window_end_ns <= phases.window_start_ns:
+        return "its window has no length"
+    return ""
+
+
+def _figure(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text[:20]} is no figure")
+    return value
