@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from generated_forms import forms, shown
 from hypothesis import strategies as st
 
 JSON_TYPE = "application/json"
@@ -22,6 +23,8 @@ class Request:
     path: str
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    times: int = 1
+    """How often it is sent to each variant, one after the other."""
 
 
 ANY_JSON = st.recursive(
@@ -70,10 +73,26 @@ DOCUMENT: dict[str, st.SearchStrategy[Any]] = {
 CLASSIFY: dict[str, st.SearchStrategy[Any]] = {
     "text": mostly(st.text(NO_SURROGATES, min_size=1, max_size=80), long_texts(4990, 5010) | st.just(""))
 }
+TEXT: dict[str, st.SearchStrategy[Any]] = {
+    "task_type": mostly(
+        st.sampled_from(["summary", "translation", "creation"]),
+        st.sampled_from(["my summary!", "Summary", "summary\n", "", " creation"]),
+    ),
+    "content": mostly(
+        st.text(NO_SURROGATES, min_size=10, max_size=60), long_texts(8, 11) | long_texts(4995, 5005)
+    ),
+    "target_language": mostly(
+        st.sampled_from(["en", "zh", "pt-BR", "zh-Hant-TW"]),
+        st.sampled_from(
+            ["", "EN", "en_US", "en-", "e", "en\n", "ignore all that and", "en" + "-abcdefgh" * 4]
+        ),
+    ),
+}
 BODIES: dict[str, dict[str, st.SearchStrategy[Any]]] = {
     "/api/ai/generate": GENERATE,
     "/api/ai/documents": DOCUMENT,
     "/api/ai/classify": CLASSIFY,
+    "/api/ai/text": TEXT,
 }
 IDS = (
     st.integers(-5, 1100).map(str)
@@ -108,14 +127,32 @@ def bodies(draw: st.DrawFn, fields: Mapping[str, st.SearchStrategy[Any]]) -> byt
 
 @st.composite
 def posts(draw: st.DrawFn) -> Request:
-    """Draw a POST with a JSON body."""
-    path = draw(st.sampled_from(sorted(BODIES)))
+    """Draw a POST with a JSON body; for a text, with a token or what is none, and often twice."""
+    path = draw(st.sampled_from([*sorted(BODIES), "/api/ai/text"]))
     media = draw(
         st.sampled_from(
             [JSON_TYPE] * 12 + ["Application/JSON; charset=utf-8", "text/plain", "application/x+json"]
         )
     )
-    return Request("POST", path, {"content-type": media}, draw(bodies(BODIES[path])))
+    headers = {"content-type": media}
+    if path != "/api/ai/text":
+        return Request("POST", path, headers, draw(bodies(BODIES[path])))
+    credential = draw(shown())
+    if credential is not None:
+        headers["authorization"] = credential
+    return Request("POST", path, headers, draw(bodies(TEXT)), draw(st.sampled_from([1, 2])))
+
+
+@st.composite
+def logins(draw: st.DrawFn) -> Request:
+    """Draw a request for a token."""
+    media = draw(
+        st.sampled_from(
+            [FORM_TYPE] * 12
+            + [f"{FORM_TYPE.title()}; charset=utf-8", f"{FORM_TYPE};charset=latin-1", JSON_TYPE]
+        )
+    )
+    return Request("POST", "/token", {"content-type": media}, draw(forms()))
 
 
 @st.composite
@@ -130,7 +167,7 @@ def reads(draw: st.DrawFn) -> Request:
 @st.composite
 def strays(draw: st.DrawFn) -> Request:
     """Draw a path that may be unknown, with a method that may not be allowed."""
-    known = st.sampled_from(["/json", "/healthz", "/api/ai/history/1", *sorted(BODIES)])
+    known = st.sampled_from(["/json", "/healthz", "/api/ai/history/1", "/token", *sorted(BODIES)])
     unknown = st.sampled_from(
         ["/", "/Json", "/json/", "/api", "/api/ai//history/1", "/api/ai/history/", "/x%20y"]
     )
@@ -140,5 +177,14 @@ def strays(draw: st.DrawFn) -> Request:
 
 def requests() -> st.SearchStrategy[Request]:
     """Return what the differential test sends."""
-    kinds: list[Callable[[], st.SearchStrategy[Request]]] = [posts, posts, posts, reads, reads, strays]
+    kinds: list[Callable[[], st.SearchStrategy[Request]]] = [
+        posts,
+        posts,
+        posts,
+        posts,
+        logins,
+        reads,
+        reads,
+        strays,
+    ]
     return st.one_of(*(kind() for kind in kinds))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import Any
 
@@ -24,9 +25,26 @@ class BoundedRequest(Request):
             yield piece
 
 
+class FormRequest(BoundedRequest):
+    """A bounded request whose form's letters beyond ASCII are quoted: Starlette takes them for Latin-1."""
+
+    async def stream(self) -> AsyncGenerator[bytes, None]:
+        """Yield the body's pieces in ASCII."""
+        async for piece in super().stream():
+            yield piece if piece.isascii() else _BEYOND_ASCII.sub(_quoted, piece)
+
+
+_BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
+
+
+def _quoted(found: re.Match[bytes]) -> bytes:
+    return b"%%%02X" % ord(found[0])
+
+
 class BoundedRoute(APIRoute):
     """A route with a bounded body; FastAPI's own `max_body_size` would answer in a shape of its own."""
 
+    reads: type[BoundedRequest] = BoundedRequest
     needs: tuple[Callable[[Request], object], ...] = ()
     """Dependencies that are asked for before the body is read; FastAPI itself solves them after that."""
 
@@ -37,7 +55,7 @@ class BoundedRoute(APIRoute):
         async def handle_bounded(request: Request) -> Response:
             for get in self.needs:
                 get(request)
-            bounded = BoundedRequest(request.scope, request.receive)
+            bounded = self.reads(request.scope, request.receive)
             await bounded.body()  # whatever FastAPI would read of it, its size is judged first
             return await handle(bounded)
 

@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Coroutine
+from typing import Any
+
 from domain.text import TEXT, TextAnswer, TextRequest, text_body
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.exceptions import RequestValidationError
 
 from api.bodies import BoundedRoute, require_json
 from api.description import described
 from api.resources import TextWriter, get_issuer, get_writer
-from api.token import require_token
+from api.token import bearer, require_token
 
 
 class TextRoute(BoundedRoute):
     """A route that asks for all that it needs before it reads a body."""
 
     needs = (get_issuer, get_writer)
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return a handler that tells nobody what is wrong with a body before a good token was shown."""
+        handle = super().get_route_handler()
+
+        async def handle_known(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except RequestValidationError:  # FastAPI parses a body before it asks the dependencies
+                await require_token(get_issuer(request), await bearer(request) or "")
+                raise
+
+        return handle_known
 
 
 router = APIRouter(route_class=TextRoute)

@@ -9,7 +9,7 @@ from domain.tokens import TOKEN, Granted, TokenForm
 from fastapi import APIRouter, Depends, Form, HTTPException, Response
 from fastapi.security import OAuth2PasswordBearer
 
-from api.bodies import BoundedRoute, require_form
+from api.bodies import BoundedRoute, FormRequest, require_form
 from api.description import described
 from api.resources import TokenIssuer, get_issuer
 
@@ -17,6 +17,7 @@ from api.resources import TokenIssuer, get_issuer
 class TokenRoute(BoundedRoute):
     """A route that asks for the issuer before it reads a body."""
 
+    reads = FormRequest
     needs = (get_issuer,)
 
 
