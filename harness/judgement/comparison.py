@@ -86,8 +86,9 @@ def compare(trials: Sequence[Measured]) -> tuple[Comparison, ...]:
         for metric in metrics_of(key[1]):
             own = twins[key, metric]
             all_twins = [one for other in ordered for one in twins.get((other, metric), ())]
+            told = [one for one in own if one.ratio is not None]
             found += own
-            found += _family(key, groups[key], metric, noise_floor(own or all_twins))
+            found += _family(key, groups[key], metric, noise_floor(told or all_twins))
     return tuple(found)
 
 

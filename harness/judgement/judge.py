@@ -247,13 +247,14 @@ def _pair_findings(
     """Return the findings of pairs on the metric that ranks, given to both of their cells."""
     found: dict[CellKey, list[Finding]] = {}
     for pair in comparisons:
-        if pair.metric != ranked_by(pair.load) or pair.ratio is None:
-            continue
+        twins = is_twin(pair.contender, pair.base)
+        if pair.metric != ranked_by(pair.load) or (pair.ratio is None and not twins):
+            continue  # a pair of variants without a ratio has a verdict that says so
         of_pair = [m for m in measured if (m.cell.scenario, m.cell.load) == (pair.scenario, pair.load)]
         named = by_name(of_pair)
         ratios = block_ratios(named[pair.base], named[pair.contender], pair.metric)
         judged = [unstable(stats.coefficient_of_variation(ratios))]
-        if is_twin(pair.contender, pair.base):
+        if twins:
             judged.append(aa_differs(pair.ratio, pair.low, pair.high))
         for name in (pair.base, pair.contender):
             found.setdefault((pair.scenario, pair.load, name), []).extend(f for f in judged if f is not None)

@@ -86,6 +86,19 @@ def test_the_floor_is_the_scenarios_own_noise() -> None:
     assert noise_floor([]) == 0.02
 
 
+def test_twins_that_told_nothing_lend_no_floor() -> None:
+    """An A/A pair without a common valid block leaves its scenario the noisiest one of the others."""
+    measured = trials("a", 100.0) + trials("a", 105.0, replica=1) + trials("b", 104.0)
+    spoilt = [replace(one, valid=False) for one in trials("a", 100.0, "history", replica=1)]
+    measured += trials("a", 100.0, "history") + spoilt + trials("b", 104.0, "history")
+    (made,) = [
+        c
+        for c in compare(measured)
+        if (c.scenario, c.metric, c.contender) == ("history", "requests_per_s", "b")
+    ]
+    assert (round(made.floor, 6), made.verdict) == (0.05, "tie")
+
+
 def test_twins_stay_out_of_the_family() -> None:
     """Holm counts the questions asked: three variants are three, A/A pairs none."""
     noise = ((1.0, 1.1, 0.8, 1.1, 0.9), (1.2, 1.1, 1.2, 1.1, 1.3), (0.8, 1.3, 1.0, 1.2, 0.9))

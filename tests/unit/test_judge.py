@@ -149,6 +149,20 @@ def test_twins_that_differ_are_found_on_both() -> None:
     ] * 2
 
 
+def test_twins_without_a_common_block_are_not_checked() -> None:
+    """An A/A pair of which one side has no valid trial shows nothing, which is said on both."""
+    made = synthetic.with_errors(synthetic.run(), "flask-gunicorn", "hello", range(1, 6))
+    told = {
+        cell.variant.label: {f.code: f.remedy for f in cell.findings if f.code in ("aa-differs", "unstable")}
+        for cell in judge(made).cells
+        if cell.scenario == "hello"
+    }
+    for label in ("flask-gunicorn", "flask-gunicorn#1"):
+        assert set(told[label]) == {"aa-differs", "unstable"}
+        assert all(remedy.startswith("not checked") for remedy in told[label].values())
+    assert told["django-gunicorn"] == told["fastapi-uvicorn"] == {}
+
+
 def test_wild_blocks_are_unstable() -> None:
     """Per-block ratios that vary by more than 10 % are a warning; calm ones are not."""
     wild = judge(synthetic.run(noise=0.3))

@@ -27,8 +27,10 @@ def few_blocks(blocks: int) -> Finding | None:
     return broken("few-blocks", float(blocks), threshold=bound)
 
 
-def aa_differs(ratio: float, low: float | None, high: float | None) -> Finding | None:
+def aa_differs(ratio: float | None, low: float | None, high: float | None) -> Finding | None:
     """`aa-differs`: the figure is the distance of the A/A pair's ratio from 1, in %."""
+    if ratio is None:
+        return unchecked("aa-differs", "the A/A pair has no block in which both are valid")
     if low is None or high is None:
         return unchecked("aa-differs", "one block gives the A/A pair no interval")
     return broken("aa-differs", 100 * abs(ratio - 1)) if not low <= 1 <= high else None
