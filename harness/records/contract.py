@@ -13,6 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from harness.ground.errors import UsageError
 
 Headers = Mapping[str, str]
+PLACEHOLDERS = ("password", "token", "expired_token", "foreign_token")
+"""What a request may have filled in, in braces, where the service `keys` is given."""
+_KEYS = "keys"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +125,23 @@ def load_cases(contract_folder: Path) -> tuple[Case, ...]:
 def _read(path: Path) -> tuple[Case, ...]:
     try:
         file = _File.model_validate(json.loads(path.read_text(encoding="utf-8")))
-        return tuple(_case(entry, file.requests) for entry in file.cases)
+        return tuple(_require_keys(_case(entry, file.requests)) for entry in file.cases)
     except OSError as error:
         raise UsageError(f"can't be read: {error.strerror}", where=str(path)) from error
     except (ValidationError, ValueError, KeyError) as error:
         raise UsageError(f"is no list of cases: {error}", where=str(path)) from error
+
+
+def _require_keys(case: Case) -> Case:
+    """Return the case; raises ValueError for a placeholder that nothing would be filled in for.
+
+    A case that is about a SUT without keys may hold one: it stands for itself.
+    """
+    written = "\n".join((*case.headers.values(), case.body.decode("utf-8", "replace")))
+    for name in PLACEHOLDERS:
+        if f"{{{name}}}" in written and _KEYS not in (*case.needs, *case.without):
+            raise ValueError(f'{case.name!r} has {{{name}}} filled in, so its `needs` must name "{_KEYS}"')
+    return case
 
 
 def _case(entry: _Entry, named: Mapping[str, dict[str, Any]]) -> Case:

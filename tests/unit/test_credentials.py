@@ -10,7 +10,7 @@ from harness.ground.redaction import mask, redact, secrets_of
 from harness.lifecycle.credentials import credentials, filled
 from harness.lifecycle.verify import verify
 from harness.machine.services.keys import draw_keys
-from harness.records.contract import Case, Expectation
+from harness.records.contract import PLACEHOLDERS, Case, Expectation
 
 KEYS = draw_keys()
 NOW = datetime(2025, 1, 31, 12, tzinfo=UTC)
@@ -35,6 +35,7 @@ def test_every_run_has_keys_of_its_own() -> None:
 def test_tokens_are_good_late_and_forged() -> None:
     """The good token lasts an hour from now, the late one ended an hour ago, the forged has another key."""
     values = credentials(KEYS.variables, NOW)
+    assert tuple(values) == PLACEHOLDERS
     assert values["password"] == KEYS.password
     begun = int(NOW.timestamp())
     assert claims(values["token"], KEYS.jwt_key) == {"sub": "webdyno", "iat": begun, "exp": begun + 3600}

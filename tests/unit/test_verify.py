@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 from pathlib import Path
 
@@ -126,6 +127,16 @@ def test_bodies_are_made_as_the_file_says() -> None:
             '{"name": "a", "like": "r", "expect": {"status": 200}}]}',
             "two cases are called 'a'",
         ),
+        (
+            '{"requests": {}, "cases": [{"name": "a", "expect": {"status": 200},'
+            '"request": {"method": "GET", "path": "/", "headers": {"authorization": "Bearer {token}"}}}]}',
+            "'a' has {token} filled in, so its `needs` must name \"keys\"",
+        ),
+        (
+            '{"requests": {}, "cases": [{"name": "a", "needs": ["llm"], "expect": {"status": 200},'
+            '"request": {"method": "POST", "path": "/", "text": "a={password}"}}]}',
+            "{password}",
+        ),
     ],
 )
 def test_a_wrong_file_is_named(text: str, message: str, tmp_path: Path) -> None:
@@ -133,7 +144,7 @@ def test_a_wrong_file_is_named(text: str, message: str, tmp_path: Path) -> None:
     path = tmp_path / "cases" / "some.json"
     path.parent.mkdir()
     path.write_text(text)
-    with pytest.raises(UsageError, match=message) as caught:
+    with pytest.raises(UsageError, match=re.escape(message)) as caught:
         load_cases(tmp_path)
     assert caught.value.where == str(path)
 
