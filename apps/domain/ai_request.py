@@ -78,5 +78,5 @@ GENERATE = Operation(
     "Take a request for generated text on",
     answers=Accepted,
     takes=AIServiceRequest,
-    refusals=(400, 413, 415, 422),
+    refusals=(400, 413, 415, 422, 429),
 )

@@ -32,7 +32,7 @@ CLASSIFY = Operation(
     "Tell what a text is about",
     answers=Classified,
     takes=ClassifyRequest,
-    refusals=(400, 413, 415, 422, 503),
+    refusals=(400, 413, 415, 422, 429, 503),
 )
 
 

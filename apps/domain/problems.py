@@ -42,6 +42,10 @@ _WORDS: Mapping[int, tuple[str, str]] = {
     413: ("body_too_large", "The body is greater than 1 MiB"),
     415: ("unsupported_media_type", "The body is not of the media type that this path takes"),
     422: ("validation_failed", "The request breaks the rules that details lists"),
+    429: (
+        "too_many_requests",
+        "This client has asked too often; Retry-After says in how many seconds it may",
+    ),
     500: ("internal_error", "The server failed"),
     503: ("service_unavailable", "A service that this needs does not answer, or was not given"),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -29,12 +30,14 @@ class Settings:
     """`WEBDYNO_PASSWORD`: the password of the one user, `webdyno`."""
     document_key: bytes | None
     """`WEBDYNO_DOCUMENT_KEY`: 32 bytes as 64 hexadecimal digits; seals the documents' content."""
+    rate_limit: str | None
+    """`WEBDYNO_RATE_LIMIT`, such as `60/minute`: how often a client may ask; Valkey counts."""
     metrics: bool
     """`WEBDYNO_METRICS=1`: whether `GET /metrics` is there; `PROMETHEUS_MULTIPROC_DIR` goes with it."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
-        """Read them; raises ValueError for a pool's size a key that is none, or metrics without a folder."""
+        """Read them; raises ValueError, in words, for one that is no such thing or lacks what it needs."""
         size = int(environment.get("WEBDYNO_DB_POOL_SIZE", "16"))
         if size < 1:
             raise ValueError(f"WEBDYNO_DB_POOL_SIZE is {size}; a pool has at least one connection")
@@ -54,5 +57,19 @@ class Settings:
             jwt_key=environment.get("WEBDYNO_JWT_KEY") or None,
             password=environment.get("WEBDYNO_PASSWORD") or None,
             document_key=bytes.fromhex(key) if key else None,
+            rate_limit=_rate_limit(environment),
             metrics=metrics,
         )
+
+
+def _rate_limit(environment: Mapping[str, str]) -> str | None:
+    limit = environment.get("WEBDYNO_RATE_LIMIT")
+    if not limit:
+        return None
+    if re.fullmatch("[1-9][0-9]{0,8}/(second|minute|hour|day)", limit) is None:
+        raise ValueError(
+            f"WEBDYNO_RATE_LIMIT is {limit!r}; it is a number, a slash, and second, minute, hour or day"
+        )
+    if not environment.get("WEBDYNO_VALKEY_URL"):
+        raise ValueError("WEBDYNO_RATE_LIMIT is set; WEBDYNO_VALKEY_URL names no server that could count")
+    return limit

@@ -44,7 +44,7 @@ TEXT = Operation(
     answers=TextAnswer,
     headers={"X-Cache": "`hit` or `miss`"},
     takes=TextRequest,
-    refusals=(400, 401, 413, 415, 422, 503),
+    refusals=(400, 401, 413, 415, 422, 429, 503),
     secured=True,
 )
 

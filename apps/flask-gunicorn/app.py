@@ -9,6 +9,7 @@ from api import (
     failures,
     generate,
     history,
+    limit,
     metrics,
     resources,
     text,
@@ -48,6 +49,8 @@ def create_app() -> Flask:
     app.register_blueprint(basics)
     for system in (history, generate, token, text, classify, documents, description):
         app.register_blueprint(system.routes)
+    if settings.rate_limit is not None:
+        limit.add_limit(app, settings)
     if settings.metrics:
         metrics.add_metrics(app)
     return app

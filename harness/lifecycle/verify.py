@@ -7,6 +7,7 @@ any language are held to the same ones.
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -90,8 +91,11 @@ def _check(base_url: str, case: Case, timeout_s: float, tls: ssl.SSLContext) -> 
     opened: list[str] = []
     found: list[str] = []
     try:
-        for turn, answer in enumerate(asyncio.run(_ask(base_url, case, timeout_s, tls, opened))):
+        answers = asyncio.run(_ask(base_url, case, timeout_s, tls, opened))
+        for turn, answer in enumerate(answers[: case.times]):
             found += _compare(case.expect, answer, turn)
+        if case.then is not None:
+            found += _compare(case.then, answers[-1], 0)
     except TimeoutError:
         return [*found, f"no answer: not whole within {timeout_s:g} s"]
     except (httpx.RemoteProtocolError, httpx.ReadError) as error:
@@ -99,7 +103,7 @@ def _check(base_url: str, case: Case, timeout_s: float, tls: ssl.SSLContext) -> 
     except httpx.HTTPError as error:
         return [*found, _no_answer(error)]
     if case.connections is not None and len(opened) != case.connections:
-        found.append(f"connections: {case.connections} due, {len(opened)} opened for {case.times} requests")
+        found.append(f"connections: {case.connections} due, {len(opened)} opened for {len(answers)} requests")
     return found
 
 
@@ -122,8 +126,9 @@ async def _ask(
 
     answers = []
     base = base_url.replace("https:", "http:") if case.plain else base_url
-    async with httpx.AsyncClient(timeout=timeout_s, trust_env=False, verify=tls) as client:
-        for _ in range(case.times):
+    way = httpx.AsyncHTTPTransport(trust_env=False, verify=tls, local_address=case.client)
+    async with httpx.AsyncClient(timeout=timeout_s, trust_env=False, transport=way) as client:
+        for _ in range(case.times + (case.then is not None)):
             async with asyncio.timeout(timeout_s):
                 answers.append(
                     await client.request(
@@ -145,7 +150,7 @@ def _compare(expect: Expectation, answer: httpx.Response, turn: int) -> list[str
         due, seen = each[turn], answer.headers.get(name)
         if "{id}" in due:
             due = due.replace("{id}", _id(answer))
-        if seen is None or _tokens(seen) != _tokens(due):
+        if seen is None or not (_is_seconds(seen) if due == "<seconds>" else _tokens(seen) == _tokens(due)):
             found.append(f"header {name}: {due!r} due, {seen!r} seen")
     return found + _compare_body(expect, answer)
 
@@ -168,6 +173,11 @@ def _id(answer: httpx.Response) -> str:
         return str(answer.json()["id"])
     except (ValueError, KeyError, TypeError):
         return ""
+
+
+def _is_seconds(value: str) -> bool:
+    """Tell whether a header's value is a number of whole seconds to wait, one or more."""
+    return re.fullmatch("[1-9][0-9]*", value) is not None
 
 
 def _tokens(value: str) -> frozenset[str]:

@@ -56,6 +56,10 @@ class Case:
     expect: Expectation
     plain: bool = False
     """Whether it is sent without TLS, whatever the variant speaks."""
+    then: Expectation | None = None
+    """What the answer to one more of these requests must be; None where there is none more."""
+    client: str | None = None
+    """The address of this machine that it is sent from; None where any will do."""
 
 
 class _Model(BaseModel):
@@ -71,6 +75,7 @@ class _Request(_Model):
     hex_bytes: str | None = Field(default=None, alias="hex")
     pad_to: int | None = None
     plain: bool = False
+    client: str | None = None
 
 
 class _Due(_Model):
@@ -95,6 +100,7 @@ class _Entry(_Model):
     times: int = Field(default=1, ge=1)
     connections: int | None = None
     expect: _Due
+    then: _Due | None = None
 
 
 class _File(_Model):
@@ -163,6 +169,8 @@ def _case(entry: _Entry, named: Mapping[str, dict[str, Any]]) -> Case:
         connections=entry.connections,
         expect=_expectation(entry.expect, entry.times),
         plain=request.plain,
+        then=None if entry.then is None else _expectation(entry.then, 1),
+        client=request.client,
     )
 
 

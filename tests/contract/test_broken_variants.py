@@ -7,6 +7,7 @@ import pytest
 from served import APPS, EVERYTHING, VARIANTS, Serve
 
 from harness.lifecycle.verify import failures, verify
+from harness.machine.services.rate_limit import LIMIT, VARIABLE
 from harness.machine.services.valkey import ValkeyService
 from harness.records.contract import Case
 
@@ -160,6 +161,46 @@ MUTATIONS = [
     ("domain", "text.py", "{2,8})*$", "{1,8})*$", "text: target_language with a part of one letter"),
     ("domain", "text.py", 'f"text:{', "f\"text:{__import__('time').time_ns()}{",
      "text: the second of two equal requests is a hit"),
+    ("fastapi-uvicorn", "api/limit.py", "wait_s is not None", "False",
+     "limit: the eleventh request of a client is refused"),
+    ("fastapi-uvicorn", "api/limit.py", ', headers={"Retry-After": str(wait_s)}', "",
+     "limit: the eleventh request of a client is refused"),
+    ("fastapi-uvicorn", "api/limit.py", "count(request.client.host)", 'count("everybody")',
+     "limit: another client has a count of its own"),
+    ("fastapi-uvicorn", "variant.toml", '    "--no-proxy-headers",\n', "",
+     "limit: no header names the client, not even where a proxy would be"),
+    ("fastapi-uvicorn", "api/limit.py", "            wait_s = await",
+     "            await handle(request)\n            wait_s = await",
+     "limit: broken rules are counted, and no longer judged then"),
+    ("fastapi-uvicorn", "api/classify.py", "from api.limit import LimitedRoute",
+     "from api.bodies import BoundedRoute as LimitedRoute",
+     "limit: a classified text is counted"),
+    ("flask-gunicorn", "api/limit.py", "limited(view)", "view",
+     "limit: the eleventh request of a client is refused"),
+    ("flask-gunicorn", "api/limit.py",
+     "retry_after=retry_after_s(limit.limit, limit.window.reset_time)", "",
+     "limit: the eleventh request of a client is refused"),
+    ("flask-gunicorn", "api/limit.py", "        get_remote_address,\n",
+     "        lambda: __import__('flask').request.access_route[0],\n",
+     "limit: no header makes another client"),
+    ("flask-gunicorn", "api/limit.py", "settings.rate_limit, SCOPE)", "settings.rate_limit, str)",
+     "limit: a text is counted with all else"),
+    ("flask-gunicorn", "api/limit.py", "limited(view)",
+     "lambda view=limited(view): (__import__('flask').request.get_json(), view())[1]",
+     "limit: broken JSON is counted, and no longer read then"),
+    ("django-gunicorn", "api/generate.py", "@limited\n", "",
+     "limit: the eleventh request of a client is refused"),
+    ("django-gunicorn", "api/text.py", "@limited\n", "", "limit: a text is counted"),
+    ("django-gunicorn", "api/limit.py", ', {"Retry-After": str(wait_s)}', "",
+     "limit: the eleventh request of a client is refused"),
+    ("django-gunicorn", "api/limit.py", 'request.META["REMOTE_ADDR"]',
+     'request.headers.get("X-Forwarded-For", request.META["REMOTE_ADDR"])',
+     "limit: no header makes another client"),
+    ("django-gunicorn", "api/limit.py", "        wait_s = ",
+     "        view(request, **parameters)\n        wait_s = ",
+     "limit: broken rules are counted, and no longer judged then"),
+    ("domain", "limiting.py", "return min(limit.get_expiry(), ", "return min(0, ",
+     "limit: the eleventh request of a client is refused"),
 ]  # fmt: skip
 EACH = [
     (variant, mutation)
@@ -189,11 +230,13 @@ def test_a_broken_rule_is_named(
     assert text.count(kept) == 1, "the mutation no longer fits the code"
     path.write_text(text.replace(kept, broken))
 
-    without = next(case for case in cases if case.name == rule).without
-    given = {} if without else with_everything
+    case = next(case for case in cases if case.name == rule)
+    given, services = ({}, frozenset[str]()) if case.without else (with_everything, EVERYTHING)
+    if "rate-limit" in case.needs:
+        given, services = given | {VARIABLE: LIMIT}, services | {"rate-limit"}
+        cases = tuple(case for case in cases if "rate-limit" in case.needs)
     valkey.reset()
     with serve(variant, given, apps=apps) as served:
-        services = () if without else EVERYTHING
         failed = failures(verify(served.url, cases, services=services, variables=given))
     assert rule in {result.name for result in failed}
     assert all(result.difference for result in failed)

@@ -137,7 +137,8 @@ def test_who_does_not_ask_does_not_pay(name: str) -> None:
     script = (
         "import sys; import app; getattr(app, 'create_app', lambda: None)();"
         " print(*(name for name in ('apispec', 'offapi', 'domain.pages', 'domain.openapi',"
-        " 'prometheus_client', 'langchain_openai', 'openai', 'redis', 'httpx2', 'onnxruntime', 'numpy')"
+        " 'prometheus_client', 'limits', 'flask_limiter', 'valkey', 'langchain_openai', 'openai', 'redis',"
+        " 'httpx2', 'onnxruntime', 'numpy')"
         " if name in sys.modules))"
     )
     path = f"{APPS / name}:{APPS}"

@@ -8,10 +8,12 @@ from domain.classifier import CLASSIFY, ClassifyRequest
 from domain.description import described
 
 from api.answers import answering, json_body
+from api.limit import limited
 from api.resources import get_classifier
 
 
 @answering("POST")
+@limited
 @described(CLASSIFY)
 def classify(request: HttpRequest) -> HttpResponse:
     """Tell what a text is about."""

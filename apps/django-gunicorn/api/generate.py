@@ -8,9 +8,11 @@ from domain.ai_request import GENERATE, AIServiceRequest, accept
 from domain.description import described
 
 from api.answers import answering, json_body
+from api.limit import limited
 
 
 @answering("POST")
+@limited
 @described(GENERATE)
 def generate(request: HttpRequest) -> HttpResponse:
     """Take a request for generated text on."""

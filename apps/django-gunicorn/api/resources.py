@@ -18,6 +18,7 @@ from psycopg.conninfo import conninfo_to_dict
 from api.answers import Refused
 
 if TYPE_CHECKING:
+    from domain.limiting import Limiter
     from domain.writing import Writer
 
 
@@ -28,6 +29,7 @@ class _Open:
     classifier: Classifier | None = None
     issuer: Issuer | None = None
     writer: Writer | None = None
+    limiter: Limiter | None = None
 
 
 def databases(settings: Settings) -> dict[str, Any]:
@@ -68,6 +70,7 @@ def open_all(settings: Settings) -> None:
     _Open.classifier = open_classifier(settings.classifier)
     _Open.issuer = Issuer.of(settings)
     _Open.writer = open_writer(settings)
+    _Open.limiter = open_limiter(settings)
 
 
 def open_writer(settings: Settings) -> Writer | None:
@@ -79,6 +82,15 @@ def open_writer(settings: Settings) -> Writer | None:
     writer = Writer(settings.valkey_url, settings.llm_url, settings.llm_key)
     atexit.register(writer.close)
     return writer
+
+
+def open_limiter(settings: Settings) -> Limiter | None:
+    """Open what counts requests; None without a limit."""
+    if settings.rate_limit is None or settings.valkey_url is None:
+        return None
+    from domain.limiting import Limiter  # late: a worker without it is spared its memory
+
+    return Limiter(settings.rate_limit, settings.valkey_url)
 
 
 def require_database() -> None:
@@ -113,3 +125,9 @@ def get_writer() -> Writer:
     if _Open.writer is None:
         raise Refused(503)
     return _Open.writer
+
+
+def get_limiter() -> Limiter:
+    """Return what counts requests; there is one where views are limited."""
+    assert _Open.limiter is not None, "both follow from the same setting"
+    return _Open.limiter

@@ -8,11 +8,13 @@ from domain.description import described
 from domain.text import TEXT, TextRequest, text_body
 
 from api.answers import answering, bounded_body, json_body
+from api.limit import limited
 from api.resources import get_issuer, get_writer
 from api.token import require_token
 
 
 @answering("POST")
+@limited
 @described(TEXT)
 def text(request: HttpRequest) -> HttpResponse:
     """Return a text, from the cache where it was written before."""

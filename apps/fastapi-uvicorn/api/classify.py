@@ -7,12 +7,13 @@ import asyncio
 from domain.classifier import CLASSIFY, Classified, ClassifyRequest
 from fastapi import APIRouter, Depends
 
-from api.bodies import BoundedRoute, require_json
+from api.bodies import require_json
 from api.description import described
+from api.limit import LimitedRoute
 from api.resources import TextClassifier, get_classifier
 
 
-class ClassifyRoute(BoundedRoute):
+class ClassifyRoute(LimitedRoute):
     """A route that asks for the classifier before it reads a body."""
 
     needs = (get_classifier,)

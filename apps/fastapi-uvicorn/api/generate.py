@@ -5,10 +5,11 @@ from __future__ import annotations
 from domain.ai_request import GENERATE, Accepted, AIServiceRequest, accept
 from fastapi import APIRouter, Depends
 
-from api.bodies import BoundedRoute, require_json
+from api.bodies import require_json
 from api.description import described
+from api.limit import LimitedRoute
 
-router = APIRouter(route_class=BoundedRoute)
+router = APIRouter(route_class=LimitedRoute)
 
 
 @router.post("/api/ai/generate", dependencies=[Depends(require_json)], **described(GENERATE))

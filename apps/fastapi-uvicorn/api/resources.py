@@ -18,6 +18,7 @@ from typing_extensions import TypedDict
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
+    from domain.limiting import AsyncLimiter
     from domain.writing import AsyncWriter
 
     Pool = asyncpg.Pool[asyncpg.Record]  # generic in its type stubs alone
@@ -34,6 +35,7 @@ class State(TypedDict):
     classifier: Classifier | None
     issuer: Issuer | None
     writer: AsyncWriter | None
+    limiter: AsyncLimiter | None
 
 
 @asynccontextmanager
@@ -47,6 +49,7 @@ async def lifespan(_app: FastAPI) -> AsyncIterator[State]:
             "vault": open_vault(settings),
             "issuer": Issuer.of(settings),
             "writer": open_writer(stack, settings),
+            "limiter": open_limiter(settings),
         }
 
 
@@ -84,6 +87,15 @@ def open_writer(stack: AsyncExitStack, settings: Settings) -> AsyncWriter | None
     writer = AsyncWriter(settings.valkey_url, settings.llm_url, settings.llm_key)
     stack.push_async_callback(writer.close)
     return writer
+
+
+def open_limiter(settings: Settings) -> AsyncLimiter | None:
+    """Open what counts requests; None without a limit."""
+    if settings.rate_limit is None or settings.valkey_url is None:
+        return None
+    from domain.limiting import AsyncLimiter  # late: a worker without it is spared its memory
+
+    return AsyncLimiter(settings.rate_limit, settings.valkey_url)
 
 
 @asynccontextmanager

@@ -9,13 +9,14 @@ from domain.text import TEXT, TextAnswer, TextRequest, text_body
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.exceptions import RequestValidationError
 
-from api.bodies import BoundedRoute, require_json
+from api.bodies import require_json
 from api.description import described
+from api.limit import LimitedRoute
 from api.resources import TextWriter, get_issuer, get_writer
 from api.token import bearer, require_token
 
 
-class TextRoute(BoundedRoute):
+class TextRoute(LimitedRoute):
     """A route that asks for all that it needs before it reads a body."""
 
     needs = (get_issuer, get_writer)

@@ -41,6 +41,6 @@ def database_lost(error: psycopg.OperationalError) -> tuple[Problem, int]:
     return problem(503), 503
 
 
-def unavailable(_error: Unavailable) -> tuple[Problem, int]:
+def unavailable(_error: Exception) -> tuple[Problem, int]:
     """Tell that a service does not answer."""
     return problem(503), 503

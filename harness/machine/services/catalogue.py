@@ -17,6 +17,7 @@ from harness.machine.services.llm import behaviour_wanted, start_llm
 from harness.machine.services.metrics import make_metrics
 from harness.machine.services.postgres import start_postgres
 from harness.machine.services.postgres_database import VARIABLE
+from harness.machine.services.rate_limit import RateLimit
 from harness.machine.services.tls import TLS, sign_certificate
 
 
@@ -109,6 +110,10 @@ def _keys(_around: Surroundings) -> Service:
     return draw_keys()
 
 
+def _rate_limit(_around: Surroundings) -> Service:
+    return RateLimit()
+
+
 def _metrics(around: Surroundings) -> Service:
     return make_metrics(around.journal)
 
@@ -122,6 +127,7 @@ STARTERS: Mapping[str, Callable[[Surroundings], Service]] = {
     "postgres": _postgres,
     "valkey": _valkey,
     "llm": _llm,
+    "rate-limit": _rate_limit,
     "metrics": _metrics,
     "classifier": _classifier,
     "classifier-int8": _classifier_int8,
