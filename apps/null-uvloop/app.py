@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import os
 import re
 import ssl
 import sys
@@ -20,6 +21,9 @@ REFUSED = {
     "code": "validation_failed",
     "details": [{"field": field} for field in ("model_name", "prompt", "temperature")],
 }
+TURNED_AWAY = {"status": "error", "code": "too_many_requests"}
+MOST = int(os.environ.get("WEBDYNO_RATE_LIMIT", "").partition("/")[0] or sys.maxsize)
+"""How many requests are taken on, where a limit is given."""
 DOCUMENT = {
     "openapi": "3.1.0",
     "paths": {path: {} for path in ("/healthz", "/json", "/api/ai/history/{user_id}", "/api/ai/generate")},
@@ -93,6 +97,7 @@ REPLIES[DOCUMENTS] = reply(b"201 Created", {"id": 1001}, b"Location: /api/ai/doc
 NOT_FOUND = reply(b"404 Not Found", {"status": "error"})
 CLASSIFIED = [NOT_FOUND, *(reply(b"200 OK", {"category": category}) for category in ABOUT)]
 BROKEN = reply(b"422 Unprocessable Content", REFUSED)
+TOO_MANY = reply(b"429 Too Many Requests", TURNED_AWAY, b"Retry-After: 3600\r\n")
 
 
 class Null(asyncio.Protocol):
@@ -110,7 +115,9 @@ class Null(asyncio.Protocol):
         """Answer."""
         Null.answered += 1
         path = data.split(b" ", 2)[1]
-        if path == b"/api/ai/generate" and b"gpt-four" in data:
+        if path == b"/api/ai/generate" and Null.answered > MOST:
+            self.transport.write(TOO_MANY)
+        elif path == b"/api/ai/generate" and b"gpt-four" in data:
             self.transport.write(BROKEN)
         elif path == b"/api/ai/classify":
             found = ABOUT_WHAT.search(data)

@@ -32,15 +32,18 @@ fake.numbers = getattr(module, "NUMBERS", None)
 getattr(getattr(module, user), task)(fake)
 (_, expect), = client.expected
 told = []
-for status, body in bodies:
-    answer = Response(status, b"HTTP/1.1 200 OK", json.dumps(body).encode(), True)
+for status, body, *lines in bodies:
+    head = "\\r\\n".join(["HTTP/1.1 200 OK", *lines]).encode()
+    answer = Response(status, head, json.dumps(body).encode(), True)
     told.append(expectation(expect).complaint(answer) if expect is not None else None)
 print(json.dumps([client.expected[0][0], told]))
 """
 """Performs one task with a client that keeps what is expected, and asks that about made-up answers."""
 
 
-def complaints(scenario: str, user: str, task: str, *answers: tuple[int, object]) -> list[list[str] | None]:
+def complaints(
+    scenario: str, user: str, task: str, *answers: tuple[int, object, *tuple[str, ...]]
+) -> list[list[str] | None]:
     """Return what a scenario's task has to say about each of these answers: kind and words, or None."""
     ended = subprocess.run(
         (sys.executable, "-c", ASK, str(ROOT / f"scenarios/{scenario}.py"), user, task),
@@ -133,6 +136,24 @@ def test_body_check_of_documents() -> None:
         (200, {"id": 1001}),
     )
     assert kinds(told) == [None, "body", "body", "status"]
+
+
+@pytest.mark.slow
+def test_check_of_refused() -> None:
+    """`refused` takes nothing but a refusal that says for how long; one who is let in is an error."""
+    due = {"status": "error", "code": "too_many_requests", "message": "x", "details": []}
+    told = complaints(
+        "refused",
+        "Refused",
+        "ask",
+        (429, due, "Retry-After: 3600"),
+        (429, due),
+        (429, due, "Retry-After: 0"),
+        (429, due, "Retry-After: 3601"),
+        (429, {**due, "code": "http_429"}, "Retry-After: 3600"),
+        (200, {"status": "success", "data": {"task_id": "task_123456"}}),
+    )
+    assert kinds(told) == [None, "body", "body", "body", "body", "status"]
 
 
 @pytest.mark.slow

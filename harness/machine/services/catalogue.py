@@ -17,7 +17,7 @@ from harness.machine.services.llm import behaviour_wanted, start_llm
 from harness.machine.services.metrics import make_metrics
 from harness.machine.services.postgres import start_postgres
 from harness.machine.services.postgres_database import VARIABLE
-from harness.machine.services.rate_limit import RateLimit
+from harness.machine.services.rate_limit import LIMIT, WIDE_LIMIT, RateLimit
 from harness.machine.services.tls import TLS, sign_certificate
 
 
@@ -111,7 +111,11 @@ def _keys(_around: Surroundings) -> Service:
 
 
 def _rate_limit(_around: Surroundings) -> Service:
-    return RateLimit()
+    return RateLimit("rate-limit", LIMIT)
+
+
+def _rate_limit_wide(_around: Surroundings) -> Service:
+    return RateLimit("rate-limit-wide", WIDE_LIMIT)
 
 
 def _metrics(around: Surroundings) -> Service:
@@ -128,6 +132,7 @@ STARTERS: Mapping[str, Callable[[Surroundings], Service]] = {
     "valkey": _valkey,
     "llm": _llm,
     "rate-limit": _rate_limit,
+    "rate-limit-wide": _rate_limit_wide,
     "metrics": _metrics,
     "classifier": _classifier,
     "classifier-int8": _classifier_int8,
@@ -135,7 +140,7 @@ STARTERS: Mapping[str, Callable[[Surroundings], Service]] = {
 }
 """In the order in which they are started, since some need what others tell."""
 
-APART = frozenset({"rate-limit", TLS})
+APART = frozenset({"rate-limit", "rate-limit-wide", TLS})
 """Services that change how every request is answered, and so are given to a SUT beside the others only where
 somebody asks for one: a trial whose scenario needs it, or `verify`, in a start of its own for its cases."""
 

@@ -8,14 +8,16 @@ from dataclasses import dataclass
 VARIABLE = "WEBDYNO_RATE_LIMIT"
 LIMIT = "10/hour"
 """Few, so that a client comes to its end in a few requests; the period outlasts every trial."""
+WIDE_LIMIT = "100000000/hour"
+"""More than any client asks: each request is counted, and none refused."""
 
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
     """A number; no process belongs to it, and what is counted lies in Valkey."""
 
-    limit: str = LIMIT
-    name: str = "rate-limit"
+    name: str
+    limit: str
     origin: str = "the same in every run"
     party: None = None
 
