@@ -128,13 +128,17 @@ def services_cores(record: TrialRecord) -> float | None:
 def _latency(histogram: Histogram, sum_ns: int, requests: int, max_ns: int | None) -> Latency:
     """Percentiles are good to the histogram's 1 %; the mean, and the maximum if given, are exact.
 
-    A step's middle may lie past the maximum, which no percentile may.
+    A step's middle may lie past the maximum, which no percentile may. A percentile beyond which no request
+    lies would be the maximum under another name: it is not measured (p99 of fewer than 100, p99.9 of fewer
+    than 1000).
     """
     if not histogram.total or not requests:
         return Latency()
     greatest = (histogram.max_ms or 0.0) if max_ns is None else max_ns / 1e6
     at = {
-        name: min(histogram.percentile_ms(percent) or 0.0, greatest) for name, percent in PERCENTILES.items()
+        name: min(histogram.percentile_ms(percent) or 0.0, greatest)
+        for name, percent in PERCENTILES.items()
+        if round(histogram.total * (100 - percent), 6) >= 100  # of binary fractions, 99.9 is none
     }
     return Latency(mean=sum_ns / requests / 1e6, max=greatest, **at)
 

@@ -6,6 +6,7 @@ from synthetic import CLOSED, SyntheticTrial, with_trials
 
 from harness.ground.errors import UsageError
 from harness.ground.model import Cell
+from harness.judgement.figures import PERCENTILES, trial_figures
 from harness.judgement.judge import judge, planned_cells
 from harness.records.summary import CellSummary, Summary
 from harness.records.summary_json import from_json, to_json
@@ -76,6 +77,27 @@ def test_no_percentile_is_past_the_maximum() -> None:
     assert times.p999 is not None
     assert times.max is not None
     assert times.p999.value == times.max.value == 491.6
+
+
+@pytest.mark.parametrize(
+    ("requests", "known"),
+    [
+        (1, set()),
+        (2, {"p50"}),
+        (99, {"p50", "p90"}),
+        (100, {"p50", "p90", "p99"}),
+        (999, {"p50", "p90", "p99"}),
+        (1000, {"p50", "p90", "p99", "p999"}),
+    ],
+)
+def test_a_percentile_of_too_few_requests_is_not_measured(requests: int, known: set[str]) -> None:
+    """The p99 of 99 requests is their maximum, and no p99."""
+    times = {1000 * number: 1 for number in range(1, requests + 1)}
+    trial = SyntheticTrial(synthetic.trial_record(), times_us=times)
+    latency = trial_figures(trial, synthetic.PLACEMENT).response_ms
+    assert {name for name in PERCENTILES if getattr(latency, name) is not None} == known
+    assert latency.mean is not None
+    assert latency.max is not None
 
 
 def test_invalid_trials_enter_no_figure() -> None:
