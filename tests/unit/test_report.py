@@ -8,7 +8,7 @@ import synthetic
 
 from harness.ground.errors import EnvironmentUnfit
 from harness.judgement.judge import judge
-from harness.output.report import trust
+from harness.output.report import facts, trust
 from harness.output.report.answers import Answer, answer, headline
 from harness.output.report.page import report_files, write_report
 from harness.output.standings import groups
@@ -223,3 +223,15 @@ def test_what_was_busy_stands_in_the_page() -> None:
     assert told["generator-cpu"] == ("50.0 %", "waits 1.0 %")
     assert told["host-cpu"] == ("1.0 %", "waits 0.2 %")
     assert "What was busy, what waited, what failed" in page(run)
+
+
+def test_what_connections_agreed_on_stands_beside_the_versions() -> None:
+    """A reader sees each variant's version of TLS and cipher suite; where all is plain there is none."""
+    run = synthetic.run(scenarios=("hello",))
+    assert "TLSv1" not in page(run)
+    summary = judge(run)
+    agreed = ("TLSv1.3 TLS_AES_256_GCM_SHA384",)
+    by_tls = replace(summary, cells=tuple(replace(cell, tls=agreed) for cell in summary.cells))
+    lines = dict(facts.versions(by_tls))
+    assert lines
+    assert all(line.endswith(agreed[0]) for line in lines.values()), lines
