@@ -35,7 +35,7 @@ def build(changes: Sequence[Change]) -> tuple[Grid, ...]:
 
 def difference_in_words(one: Difference) -> str:
     """Return a line about something else that differs."""
-    return f"{one.what}: {wording.plain(one.base)} → {wording.plain(one.new)}"
+    return f"{wording.plain(one.what)}: {wording.plain(one.base)} → {wording.plain(one.new)}"
 
 
 def broken_in_words(gate: Gate, change: Change) -> str:

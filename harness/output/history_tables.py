@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from harness.ground import stats
 from harness.judgement.history import LEAST_RUNS, LeftOut, Series, Step
 from harness.output import wording
+from harness.output.change_tables import difference_in_words
 from harness.output.tables import METRIC_HEADERS, Grid, Shown
 from harness.records.summary import Figure
 
@@ -42,7 +43,7 @@ def steps_in_words(found: Sequence[Series]) -> Iterator[str]:
     steps = sorted((step for one in found for step in one.steps), key=lambda step: step.run)
     differing = {step.run: step.differing for step in steps}
     for run, others in differing.items():
-        told = [f"{one.what}: {wording.plain(one.base)} → {wording.plain(one.new)}" for one in others]
+        told = [difference_in_words(one) for one in others]
         yield f"changed with {run}: {'; '.join(told) or 'nothing that was recorded'}"
 
 

@@ -10,8 +10,9 @@ from scipy.stats import ttest_ind
 from harness.cli.main import run_command_line
 from harness.ground import stats
 from harness.ground.errors import UsageError
-from harness.judgement.changes import Change, changes_between, differences
+from harness.judgement.changes import Change, Difference, changes_between, differences
 from harness.judgement.gates import Gate, broken_gates, idle_gates, parse_gate, unchecked_gates
+from harness.output import change_tables
 from harness.records.store import StoredRun
 
 FASTAPI, FLASK = synthetic.BASE_SPEEDS["fastapi-uvicorn"], synthetic.BASE_SPEEDS["flask-gunicorn"]
@@ -170,6 +171,12 @@ def test_machines_and_caps_forbid_versions_tell() -> None:
     assert ("machine: kernel", "warns") in found
     assert ("flask-gunicorn: flask", "tells") in found
     assert differences(BASE, SAME) == ()
+
+
+def test_a_difference_is_one_line_whatever_a_record_holds() -> None:
+    """Keys and values come from what somebody wrote: neither begins a line of its own."""
+    forged = Difference("flask: x\nforbids: y", "1\r2", "3\n4", "tells")
+    assert change_tables.difference_in_words(forged) == "flask: x forbids: y: 1 2 → 3 4"
 
 
 @pytest.fixture
