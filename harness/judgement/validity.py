@@ -12,6 +12,7 @@ import pandas as pd
 from harness.ground.model import Finding, Placement
 from harness.ground.observations import TrialRecord
 from harness.judgement.checks import generator, host, load, schedule, sut
+from harness.judgement.checks.window import whole_seconds
 from harness.judgement.rules import SHIFT_PERCENT
 
 _Check = Callable[[TrialRecord], Finding | None]
@@ -31,7 +32,8 @@ def trial_findings(
         found = [check(record) for check in (*_OF_EVERY_TRIAL, *_OF_WINDOW)]
         found.append(generator.ceiling(record, ceiling_per_s))
         found += [host.processes(record, placement), host.steal(record)]
-        found += dict.fromkeys(load.unsteady(series, column) for column in SHIFT_PERCENT)
+        seconds = whole_seconds(record)
+        found += dict.fromkeys(load.unsteady(series, column, seconds) for column in SHIFT_PERCENT)
     found.insert(0, sut.overlap(placement))
     return tuple(finding for finding in found if finding is not None)
 

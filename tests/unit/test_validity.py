@@ -208,12 +208,26 @@ def test_a_level_that_changes_is_unsteady(seconds: pd.DataFrame, threshold: str)
     (finding,) = validity.trial_findings(trial_record(), APART, seconds, 1e6)
     assert (finding.code, finding.severity, finding.threshold) == ("unsteady", "warning", threshold)
     seconds["second"] -= 4
-    assert load.unsteady(seconds, "requests") == load.unsteady(series([1, 2, 1]), "requests")
+    assert load.unsteady(seconds, "requests", 4) == load.unsteady(series([1, 2, 1]), "requests", 3)
+
+
+def test_seconds_without_an_answer_are_no_rest() -> None:
+    """They have no row in the series; a server that stops for three of eight seconds has lost its level."""
+    seconds = series([7000] * 8)
+    silent = seconds[~seconds["second"].isin([3, 4, 5])]
+    told = {one.threshold for one in validity.trial_findings(trial_record(), APART, silent, 1e6)}
+    assert "requests: <= 5 %" in told
+    (finding,) = validity.trial_findings(trial_record(), APART, seconds[seconds["second"] < 0], 1e6)
+    assert finding.remedy == f"{NOT_CHECKED}: the series has no second of the window"
 
 
 def test_a_short_window_shows_no_level() -> None:
     """Five seconds are not enough, which is told once."""
-    (finding,) = validity.trial_findings(trial_record(), APART, series([7000] * 5), 1e6)
+    assert load.unsteady(series([7000] * 5), "requests", 5) == load.unsteady(
+        series([7000] * 5), "response_p99_ms", 5
+    )
+    finding = load.unsteady(series([7000] * 5), "requests", 5)
+    assert finding is not None
     assert finding.remedy.startswith(NOT_CHECKED)
 
 

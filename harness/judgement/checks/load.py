@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pandas as pd
 
 from harness.ground import stats
@@ -82,13 +84,23 @@ def littles_law_of_requests(record: TrialRecord) -> Finding | None:
     return broken("littles-law", off, threshold="X·(R+Z) within 3 % of users") if off > 3 else None
 
 
-def unsteady(series: pd.DataFrame, column: str) -> Finding | None:
-    """`unsteady`: the figure is the greatest distance of a level from the last one, in % of the mean."""
+def unsteady(series: pd.DataFrame, column: str, seconds: int) -> Finding | None:
+    """`unsteady`: the figure is the greatest distance of a level from the last one, in % of the mean.
+
+    `seconds` are the whole ones of the window. One in which nothing was answered has no row in the series:
+    its rate is 0, and a time it has none.
+    """
     window = series[series["second"] >= 0] if len(series) else series
-    values = [float(value) for value in window[column].dropna()] if len(window) else []
+    if not len(window):
+        return unchecked("unsteady", "the series has no second of the window")
+    told = dict(zip(window["second"], window[column].astype(float), strict=True))
+    if column == "requests":
+        values = [told.get(second, 0.0) for second in range(seconds)]
+    else:
+        values = [value for value in told.values() if not math.isnan(value)]
     what, bound = column.replace("_", " "), SHIFT_PERCENT[column]
     if len(values) < LEAST_SECONDS:
-        return unchecked("unsteady", f"a window of fewer than {LEAST_SECONDS} seconds shows no level")
+        return unchecked("unsteady", f"fewer than {LEAST_SECONDS} seconds with an answer show no level")
     percent = 100 * stats.level_shift(values)
     return broken("unsteady", percent, threshold=f"{what}: <= {bound:g} %") if percent > bound else None
 

@@ -25,6 +25,12 @@ def watch_in_window(record: TrialRecord) -> tuple[WatchWindow, ...]:
     return tuple(one for one in record.watch if inside(one))
 
 
+def whole_seconds(record: TrialRecord) -> int:
+    """Return how many whole seconds the window lasts, to a hundredth."""
+    _, phases = window_of(record)
+    return int(round((phases.window_end_ns - phases.window_start_ns) / 1e9, 2))
+
+
 def responses_in_window(record: TrialRecord) -> float | None:
     """Return how many mean response times the window lasts; None where nothing was answered."""
     load, phases = window_of(record)
