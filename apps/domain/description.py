@@ -39,6 +39,14 @@ class Operation:
     """Whether it wants a bearer token."""
 
 
+def described_headers(operation: Operation) -> dict[str, Any]:
+    """Return the headers of an operation's answer as OpenAPI has them."""
+    return {
+        name: {"description": words, "schema": {"type": "string"}}
+        for name, words in operation.headers.items()
+    }
+
+
 def described(operation: Operation) -> Callable[[View], View]:
     """Attach a description to a view, which stays the function that it is: a request costs no more."""
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from apispec import APISpec, BasePlugin
 from pydantic import TypeAdapter
 
-from domain.description import TITLE, VERSION, Operation
+from domain.description import TITLE, VERSION, Operation, described_headers
 from domain.problems import Problem, problem
 
 Described = tuple[Operation, str, Mapping[str, Any]]
@@ -60,10 +60,7 @@ def _operation(operation: Operation, schemas: Schemas) -> dict[str, Any]:
         "content": _json(schemas[operation.name, _ANSWER]),
     }
     if operation.headers:
-        answer["headers"] = {
-            name: {"description": words, "schema": {"type": "string"}}
-            for name, words in operation.headers.items()
-        }
+        answer["headers"] = described_headers(operation)
     refusals = {
         str(status): {
             "description": problem(status)["message"],

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 Described = dict[str, dict[str, Any]]
-"""By operation, such as `GET /json`: name, parameters, body, statuses and whether a token is due."""
+"""By operation, such as `GET /json`: name, parameters, body, statuses, headers, whether a token is due."""
 
 _WORDS = ("title", "description", "summary", "examples")
 
@@ -36,6 +36,11 @@ def described(document: dict[str, Any]) -> Described:
             ),
             "body": _body(operation.get("requestBody"), document),
             "statuses": sorted(operation["responses"]),
+            "headers": {
+                status: sorted(answer["headers"])
+                for status, answer in operation["responses"].items()
+                if status < "400" and answer.get("headers")  # those of errors are the same everywhere
+            },
             "secured": bool(operation.get("security")),
         }
         for path, operations in document["paths"].items()

@@ -32,7 +32,7 @@ def contract() -> Described:
 def test_the_document_agrees_with_the_contract(
     name: str, all_served: dict[str, Served], contract: Described
 ) -> None:
-    """Operations, parameters, bodies, statuses and security of the generated document are the contract's."""
+    """Operations, parameters, bodies, statuses, headers and security of the document are the contract's."""
     found = described.described(httpx.get(f"{all_served[name].url}/openapi.json").json())
     assert set(found) == set(contract)
     for operation in found:
@@ -40,7 +40,7 @@ def test_the_document_agrees_with_the_contract(
 
 
 def test_another_rule_is_seen() -> None:
-    """Documents that differ in a bound, a status, a required field or a token's need are not alike."""
+    """Documents that differ in a bound, a status, a header, a required field or a token's need differ."""
     document: dict[str, Any] = {
         "paths": {
             "/a": {
@@ -76,6 +76,7 @@ def test_another_rule_is_seen() -> None:
         lambda a, _: a["required"].clear(),
         lambda a, _: a["properties"].pop("title"),
         lambda _, operation: operation["responses"].pop("422"),
+        lambda _, operation: operation["responses"]["200"].update(headers={"X-Cache": {}}),
         lambda _, operation: operation.update(security=[{"bearer": []}]),
     ):
         other = copy.deepcopy(document)

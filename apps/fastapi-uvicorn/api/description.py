@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from domain.description import TITLE, VERSION, Operation
+from domain.description import TITLE, VERSION, Operation, described_headers
 from domain.problems import Problem, problem
 from fastapi import FastAPI, Request
 from fastapi.openapi.utils import get_openapi
@@ -14,14 +14,12 @@ from fastapi.routing import RouteContext, iter_route_contexts
 
 def described(operation: Operation) -> dict[str, Any]:
     """Return what a route's decorator is to be told: what FastAPI can't read off the handler."""
-    return {
-        "operation_id": operation.name,
-        "summary": operation.summary,
-        "responses": {
-            status: {"model": Problem, "description": problem(status)["message"]}
-            for status in operation.refusals
-        },
+    responses: dict[int, dict[str, Any]] = {
+        status: {"model": Problem, "description": problem(status)["message"]} for status in operation.refusals
     }
+    if operation.headers:
+        responses[operation.status] = {"headers": described_headers(operation)}
+    return {"operation_id": operation.name, "summary": operation.summary, "responses": responses}
 
 
 class Shown(RouteContext):
