@@ -1,1 +1,7 @@
 """Puts this folder on the path, so that every test finds the builders beside it."""
+
+from hypothesis import settings
+
+# No test asserts a time: on a busy machine an example takes as long as it takes.
+settings.register_profile("webdyno", deadline=None)
+settings.load_profile("webdyno")

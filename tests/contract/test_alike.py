@@ -45,7 +45,6 @@ def secrets(keys: Keys) -> dict[str, str]:
 @given(request=requests())
 @settings(
     max_examples=REQUESTS,
-    deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

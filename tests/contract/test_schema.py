@@ -22,7 +22,6 @@ URL's host and a search without URLs may be is more than a schema says. The case
 @SCHEMA.parametrize()
 @settings(
     max_examples=60,
-    deadline=None,
     derandomize=True,
     suppress_health_check=list(HealthCheck),
 )

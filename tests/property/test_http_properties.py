@@ -111,7 +111,7 @@ CUTS = st.lists(st.integers(0, 2000), max_size=6)
 
 
 @given(samples(), CUTS)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_a_valid_response_means_what_it_says_however_it_is_cut(sample: Sample, cuts: list[int]) -> None:
     """Any valid response is read as it was meant, in one piece, cut anywhere, and byte by byte."""
     for parts in (
@@ -126,7 +126,7 @@ def test_a_valid_response_means_what_it_says_however_it_is_cut(sample: Sample, c
 
 
 @given(samples())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_the_short_way_and_the_long_way_agree(sample: Sample) -> None:
     """What is taken with one look-up is what reading it closely gives."""
     short = read_whole(sample.data, sample.method)
@@ -136,7 +136,7 @@ def test_the_short_way_and_the_long_way_agree(sample: Sample) -> None:
 
 
 @given(samples())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_a_valid_response_is_the_same_to_llhttp(sample: Sample) -> None:
     """httptools, which is Node's parser, sees the same status, body and keep-alive."""
     ours = read(iter([sample.data]), sample.method)
@@ -205,7 +205,7 @@ def damaged(draw: st.DrawFn) -> tuple[bytes, str]:
 
 
 @given(damaged(), CUTS)
-@settings(max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=1000, suppress_health_check=[HealthCheck.too_slow])
 def test_a_damaged_response_is_an_error_or_what_another_parser_reads(
     case: tuple[bytes, str], cuts: list[int]
 ) -> None:
@@ -230,7 +230,7 @@ def test_a_damaged_response_is_an_error_or_what_another_parser_reads(
 
 
 @given(st.lists(damaged(), min_size=1, max_size=15))
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow])
 def test_no_damage_hangs_a_client_or_passes_for_an_answer(cases: list[tuple[bytes, str]]) -> None:
     """Over a socket, each damaged answer is the answer that h11 reads or one counted error, soon."""
     answers = iter([data for data, _method in cases])
