@@ -55,7 +55,8 @@ def trial_limiter(
         return "service-cpu"
     if load.profile == "rate" and "rate-not-reached" not in codes:
         return "schedule"
-    return "waiting" if (figures.in_flight or 0.0) >= BUSY * load.users else "unknown"
+    idle = figures.cpu_cores < BUSY  # a core is all that a SUT of one thread can use of a wider cap
+    return "waiting" if idle and (figures.in_flight or 0.0) >= BUSY * load.users else "unknown"
 
 
 def _sut_cpu_is_used_up(use: Mapping[str, Use]) -> bool:

@@ -36,6 +36,7 @@ CASES: list[tuple[Limiter, list[Use], TrialFigures, Load, str]] = [
     ("sut-cpu", uses(BUSY), replace(FIGURES, requests_per_s=20.0), RATE, "rate-not-reached"),
     ("waiting", uses(*map(Use, MEANINGS)), WAITING, CLOSED, ""),
     ("unknown", uses(), FIGURES, CLOSED, ""),
+    ("unknown", uses(Use("sut-cpu", 25.0)), replace(WAITING, cpu_cores=0.99), CLOSED, ""),
     ("unknown", [], TrialFigures(), CLOSED, ""),
 ]
 
