@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import re
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -47,6 +48,14 @@ TOKEN = Operation(
     media_type="application/x-www-form-urlencoded",
     refusals=(401, 413, 415, 422, 503),
 )
+
+
+_BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
+
+
+def quoted(form: bytes) -> bytes:
+    """Return a form with what is beyond ASCII quoted; left as it is, each framework reads it in its way."""
+    return form if form.isascii() else _BEYOND_ASCII.sub(lambda found: b"%%%02X" % ord(found[0]), form)
 
 
 def form_fields(pairs: Iterable[tuple[str, object]]) -> dict[str, object]:

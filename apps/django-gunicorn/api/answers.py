@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonR
 from domain.bounded_psycopg import Silent
 from domain.media_type import is_form, is_json
 from domain.problems import Detail, Unavailable, broken_rules, problem
-from domain.tokens import form_fields
+from domain.tokens import form_fields, quoted
 from pydantic import ValidationError
 
 View = Callable[..., HttpResponse]
@@ -98,8 +98,9 @@ def form_body(request: HttpRequest) -> dict[str, object]:
     body = bounded_body(request)
     if not is_form(request.headers.get("Content-Type", "")):
         raise Refused(415)
-    # What `request.POST` does, but for a page of Django's own where the content type names another charset.
-    return form_fields(QueryDict(body, encoding="utf-8").items())
+    # What `request.POST` does, but for a page of Django's own where the content type names another charset,
+    # and Latin-1 for all of a form where one byte of it is not UTF-8.
+    return form_fields(QueryDict(quoted(body), encoding="utf-8").items())
 
 
 def not_found(_request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001 - Django names it

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import Any
 
 from domain.ai_request import MAX_BODY_BYTES
 from domain.media_type import is_form, is_json
+from domain.tokens import quoted
 from fastapi import HTTPException, Request, Response
 from fastapi.routing import APIRoute
 
@@ -31,14 +31,7 @@ class FormRequest(BoundedRequest):
     async def stream(self) -> AsyncGenerator[bytes, None]:
         """Yield the body's pieces in ASCII."""
         async for piece in super().stream():
-            yield piece if piece.isascii() else _BEYOND_ASCII.sub(_quoted, piece)
-
-
-_BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
-
-
-def _quoted(found: re.Match[bytes]) -> bytes:
-    return b"%%%02X" % ord(found[0])
+            yield quoted(piece)
 
 
 class BoundedRoute(APIRoute):
