@@ -180,6 +180,16 @@ def test_a_failing_database_is_an_internal_error(
         assert httpx.get(f"{served.url}/api/ai/history/1").status_code == 200
 
 
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_host_that_is_none_is_answered_in_the_shape_of_all(
+    name: str, all_served: dict[str, Served]
+) -> None:
+    """Whether or not a framework looks at the header, nobody sees a page of its own."""
+    answer = httpx.get(f"{all_served[name].url}/json", headers={"host": "a b"})
+    if answer.status_code != 200:
+        assert (answer.status_code, answer.json()["status"]) == (400, "error")
+
+
 def test_shared_packages_have_one_version() -> None:
     """The variants differ in their frameworks, not in the versions of what they share, all pinned."""
     pins: dict[str, set[str]] = {}

@@ -8,7 +8,7 @@ from domain.basics import HEALTHZ, HELLO
 from domain.description import described
 
 from api import classify, description, documents, generate, history, metrics, text, token
-from api.answers import answering, not_found, server_error
+from api.answers import answering, bad_request, not_found, server_error
 
 
 @answering("GET", "HEAD")
@@ -37,5 +37,6 @@ urlpatterns = [
     *description.urls,
     *metrics.urls(),
 ]
+handler400 = bad_request
 handler404 = not_found
 handler500 = server_error
