@@ -19,6 +19,12 @@ settings.configure(
     DATA_UPLOAD_MAX_MEMORY_SIZE=MAX_BODY_BYTES,
     DATA_UPLOAD_MAX_NUMBER_FIELDS=None,  # the body's size is their bound, as in the other variants
     DEBUG=False,
+    LOGGING={  # without it a failure is mailed to nobody, and no log says why
+        "version": 1,
+        "disable_existing_loggers": False,
+        "handlers": {"log": {"class": "logging.StreamHandler"}},
+        "loggers": {"django.request": {"handlers": ["log"], "level": "ERROR"}},
+    },
     INSTALLED_APPS=[metrics.APP] if given.metrics else [],
     MIDDLEWARE=metrics.around(middleware) if given.metrics else middleware,
     ROOT_URLCONF="api.urls",

@@ -169,7 +169,7 @@ def test_every_worker_opens_its_whole_pool_before_it_serves(
 def test_a_failing_database_is_an_internal_error(
     name: str, serve: Serve, with_database: dict[str, str], database: Database
 ) -> None:
-    """A query that fails answers 500 in the shape of all errors, and the server goes on."""
+    """A query that fails answers 500 in the shape of all errors, its log says why, and the server goes on."""
     with psycopg.connect(database.url, autocommit=True) as admin, serve(name, with_database) as served:
         admin.execute("ALTER TABLE ai_chat RENAME TO away")
         try:
@@ -178,6 +178,7 @@ def test_a_failing_database_is_an_internal_error(
             admin.execute("ALTER TABLE away RENAME TO ai_chat")
         assert (broken.status_code, broken.json()["code"]) == (500, "internal_error")
         assert httpx.get(f"{served.url}/api/ai/history/1").status_code == 200
+        wait_for(lambda: 'relation "ai_chat" does not exist' in served.log.read_text())
 
 
 @pytest.mark.parametrize("name", VARIANTS)

@@ -17,7 +17,7 @@ MUTATIONS = [
     ("fastapi-uvicorn", "api/bodies.py",
      "    if not await request.body():\n        raise HTTPException(400)\n", "",
      "generate: a body that is empty is malformed"),
-    ("fastapi-uvicorn", "api/generate.py", "route_class=BoundedRoute", "",
+    ("fastapi-uvicorn", "api/generate.py", "route_class=LimitedRoute", "",
      "generate: a body of 1 MiB and a byte is too large"),
     ("fastapi-uvicorn", "app.py", '"/json", methods=["GET", "HEAD"]', '"/json", methods=["GET"]',
      "json: HEAD has the head of GET and no body"),
