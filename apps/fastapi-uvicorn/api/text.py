@@ -8,6 +8,7 @@ from typing import Any
 from domain.text import TEXT, TextAnswer, TextRequest, text_body
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
 
 from api.bodies import require_json
 from api.description import described
@@ -28,8 +29,10 @@ class TextRoute(LimitedRoute):
         async def handle_known(request: Request) -> Response:
             try:
                 return await handle(request)
-            except RequestValidationError:  # FastAPI parses a body before it asks the dependencies
-                await require_token(get_issuer(request), await bearer(request) or "")
+            except (RequestValidationError, HTTPException) as error:
+                # FastAPI parses a body before it asks the dependencies; one that is no UTF-8 is a 400 to it.
+                if getattr(error, "status_code", 400) == 400:
+                    await require_token(get_issuer(request), await bearer(request) or "")
                 raise
 
         return handle_known
