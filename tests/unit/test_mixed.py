@@ -61,7 +61,7 @@ def told() -> Any:  # noqa: ANN401 - what ASK says
 
 
 @pytest.mark.slow
-def test_each_scenario_has_one_kind_of_user(told: Any) -> None:  # noqa: ANN401
+def test_each_scenario_has_one_kind_of_user(told: Any) -> None:  # noqa: ANN401 - what ASK says
     """What a scenario takes from another one brings no users of that one along."""
     users = told[0]
     assert {path: len(names) for path, names in users.items()} == {str(path): 1 for path in SCENARIOS}
@@ -69,7 +69,7 @@ def test_each_scenario_has_one_kind_of_user(told: Any) -> None:  # noqa: ANN401
 
 
 @pytest.mark.slow
-def test_mixed_drives_what_its_head_says(told: Any) -> None:  # noqa: ANN401
+def test_mixed_drives_what_its_head_says(told: Any) -> None:  # noqa: ANN401 - what ASK says
     """Every operation of its head is asked for, by its weight, and no other."""
     _, asked, _, tasks = told
     assert tasks == 100
@@ -80,7 +80,7 @@ def test_mixed_drives_what_its_head_says(told: Any) -> None:  # noqa: ANN401
 
 
 @pytest.mark.slow
-def test_a_user_does_the_same_whatever_the_variant(told: Any) -> None:  # noqa: ANN401
+def test_a_user_does_the_same_whatever_the_variant(told: Any) -> None:  # noqa: ANN401 - what ASK says
     """Tasks and what they draw depend on no answers, and so not on a variant's speed."""
     _, few, many, _ = told
     assert few == many

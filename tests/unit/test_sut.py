@@ -204,7 +204,7 @@ def by_tls(folder: Path, port: int = 0) -> Iterator[int]:
     context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
     with http.server.HTTPServer(("127.0.0.1", port), Handler) as server:
         server.socket = context.wrap_socket(server.socket, server_side=True)
-        server.handle_error = lambda *_: None  # type: ignore[method-assign]  # a client that goes
+        server.handle_error = lambda *_: None  # type: ignore[method-assign]  # else it prints that the client goes
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield server.server_port

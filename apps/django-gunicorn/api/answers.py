@@ -103,7 +103,7 @@ def form_body(request: HttpRequest) -> dict[str, object]:
     return form_fields(QueryDict(quoted(body), encoding="utf-8").items())
 
 
-def bad_request(_request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001 - as below
+def bad_request(_request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001 - Django names it
     """Put what Django itself refuses, such as a Host that is none, into the shape of all errors."""
     return failure(400)
 

@@ -33,8 +33,8 @@ class RateLimit:
 
     @property
     def for_clients(self) -> Mapping[str, str]:
-        """Return the limit, which every client may know."""
-        return {VARIABLE: self.limit}
+        """Return nothing: a client learns of the limit by being refused."""
+        return {}
 
     def reset(self) -> None:
         """Do nothing: Valkey is emptied before every SUT."""
