@@ -6,3 +6,4 @@ __all__ = ["Classify"]
 
 NEEDS = ("classifier-int8",)
 ENDPOINTS = ("POST /api/ai/classify",)
+USERS = 200

@@ -1,7 +1,8 @@
 """What a text is about: CPU time of a model, beside that of the framework.
 
 `POST /api/ai/classify` with texts of 220 to 310 characters, whose category is beyond doubt, by a model in
-32-bit floats. `classify-int8` asks the same of the quantised one.
+32-bit floats. `classify-int8` asks the same of the quantised one. A request costs a millisecond or two of CPU
+time; with more users than these they only queue.
 """
 
 from locust import task
@@ -11,6 +12,7 @@ from harness.loadgen.user import BenchUser
 
 NEEDS = ("classifier",)
 ENDPOINTS = ("POST /api/ai/classify",)
+USERS = 200
 
 SENTENCES = {
     "billing": (

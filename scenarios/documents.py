@@ -1,7 +1,8 @@
 """Documents that are sealed before they are written: transactions and encryption, one write to nine reads.
 
 `GET /api/ai/documents/{document_id}` reads one of the thousand that are there from the start, drawn at
-random; `POST /api/ai/documents` adds one more, which is taken away again before the next trial.
+random; `POST /api/ai/documents` adds one more, which is taken away again before the next trial. Either costs
+most of a millisecond of CPU time; with more users than these they only queue.
 """
 
 from locust import task
@@ -12,6 +13,7 @@ from harness.loadgen.user import BenchUser
 
 NEEDS = ("postgres", "keys")
 ENDPOINTS = ("POST /api/ai/documents", "GET /api/ai/documents/{document_id}")
+USERS = 200
 
 DOCUMENTS = 1000
 NEW = {"title": "A report on dynamometers", "content": "What is sealed here is read by nobody else. " * 25}

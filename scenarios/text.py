@@ -2,7 +2,7 @@
 
 `POST /api/ai/text`. A text that is asked for again was answered at least a second ago, whatever the variant's
 speed, so a faster one hits no more often; all others are new. Each user gets a token and a text before it
-begins.
+begins. A text costs milliseconds of CPU time; with more users than these they only queue.
 """
 
 import hashlib
@@ -22,6 +22,7 @@ from harness.loadgen.user import BenchUser
 
 NEEDS = ("keys", "valkey", "llm")
 ENDPOINTS = ("POST /token", "POST /api/ai/text")
+USERS = 200
 HIT_RATE = 0.62
 
 FORM = urlencode({"username": "webdyno", "password": os.environ.get("WEBDYNO_PASSWORD", "")})

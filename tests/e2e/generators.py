@@ -63,7 +63,7 @@ def answered(base_url: str) -> int:
         return int(response.read())
 
 
-def wait_for(condition: object, within_s: float = 20.0) -> None:
+def wait_for(condition: object, within_s: float = 60.0) -> None:
     """Wait until a condition holds."""
     assert callable(condition)
     limit = time.monotonic() + within_s

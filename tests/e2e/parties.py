@@ -27,7 +27,7 @@ def confinement(
     return Confinement(party, command, (), caps, unprivileged)
 
 
-def until(holds: Callable[[], object], *, bound_s: float = 10.0) -> bool:
+def until(holds: Callable[[], object], *, bound_s: float = 60.0) -> bool:
     """Wait until something holds; return whether it came to."""
     deadline = time.monotonic() + bound_s
     while not holds():
