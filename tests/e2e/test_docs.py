@@ -33,7 +33,7 @@ from harness.ground.model import Caps
 from harness.ground.observations import TrialRecord
 from harness.judgement.rules import RULES
 from harness.machine.services.catalogue import STARTERS
-from harness.machine.services.postgres_cluster import _SETTINGS
+from harness.machine.services.postgres_cluster import SETTINGS
 from harness.output import plots, tables
 from harness.records import loads, manifest, plan
 from harness.records.project import Project
@@ -172,7 +172,7 @@ def test_fairness_states_the_settings() -> None:
 def test_fairness_states_postgresqls_settings() -> None:
     """Each setting of PostgreSQL in the documentation is one that the server is started with."""
     (block,) = blocks(text_of("docs/fairness.md"), "ini")
-    assert all(line in _SETTINGS.splitlines() for line in block.splitlines())
+    assert all(line in SETTINGS.read_text().splitlines() for line in block.splitlines())
 
 
 def test_reports_list_their_files() -> None:

@@ -18,42 +18,8 @@ from harness.ground.errors import EnvironmentUnfit
 from harness.machine.services.owner import OWNER, as_uid, give, is_open
 from harness.machine.services.postgres_binaries import Binaries
 
-_SETTINGS = """\
-# Reachable from this machine alone, by password alone.
-listen_addresses = '127.0.0.1'
-unix_socket_directories = ''
-password_encryption = 'scram-sha-256'
-max_connections = 200
-
-# All rows fit into memory. The data is thrown away after the run and no scenario measures durability, so
-# nothing waits for the disk, whose speed would only be noise.
-shared_buffers = '256MB'
-fsync = off
-synchronous_commit = off
-full_page_writes = off
-wal_level = minimal
-max_wal_senders = 0
-
-# Nothing happens in a measurement window that the requests did not ask for: the table is vacuumed and
-# analysed once, before the first trial, and no checkpoint is due within a run.
-autovacuum = off
-checkpoint_timeout = '1d'
-max_wal_size = '8GB'
-
-# A query is one process's work, always by the same plan.
-jit = off
-max_parallel_workers_per_gather = 0
-max_parallel_maintenance_workers = 0
-huge_pages = off
-
-# Shared memory lies in the data folder, not in /dev/shm, where it would outlive a killed server.
-dynamic_shared_memory_type = mmap
-
-timezone = 'UTC'
-log_timezone = 'UTC'
-logging_collector = off
-log_destination = 'stderr'
-"""
+SETTINGS = Path(__file__).with_name("postgres.conf")
+"""Of every PostgreSQL that is started here, in a container, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +59,7 @@ def make_cluster(binaries: Binaries, home: Path) -> Cluster:
         secret.write_text(password, encoding="ascii")
         _initialise(programs, data, secret)
         secret.unlink()
-        settings = _SETTINGS
+        settings = SETTINGS.read_text(encoding="ascii")
         if binaries.preloads:
             settings += f"shared_preload_libraries = '{','.join(binaries.preloads)}'\n"
         with open(data / "postgresql.conf", "a", encoding="ascii") as file:

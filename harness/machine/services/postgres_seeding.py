@@ -71,9 +71,9 @@ def warm_up(connection: psycopg.Connection) -> bool:
     return True
 
 
-def add_reader(connection: psycopg.Connection) -> str:
-    """Add the role that SUTs get and return its password."""
-    password = secrets.token_urlsafe(24)
+def add_reader(connection: psycopg.Connection, password: str | None = None) -> str:
+    """Add the role that SUTs get and return its password, a new one where none is given."""
+    password = password or secrets.token_urlsafe(24)
     connection.execute(
         sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(ROLE), sql.Literal(password))
     )

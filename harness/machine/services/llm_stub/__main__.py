@@ -15,10 +15,10 @@ from harness.machine.services.llm_stub.model import Behaviour, Model
 KEY = "WEBDYNO_LLM_KEY"
 
 
-async def serve(desk: Desk, port: int, uid: int | None) -> None:
-    """Listen on 127.0.0.1; once that is done, give up root for a uid."""
+async def serve(desk: Desk, host: str, port: int, uid: int | None) -> None:
+    """Listen; once that is done, give up root for a uid."""
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Connection(desk), "127.0.0.1", port, backlog=4096)
+    server = await loop.create_server(lambda: Connection(desk), host, port, backlog=4096)
     if uid is not None:
         os.setgroups([])
         os.setgid(uid)
@@ -39,6 +39,7 @@ def main() -> None:
     """Read the arguments and serve; the key comes from the environment, which is not for all to read."""
     default = Behaviour()
     parser = argparse.ArgumentParser(prog="python -m harness.machine.services.llm_stub", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1", help="another one only inside a container")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--median-ms", type=float, default=default.median_ms)
     parser.add_argument("--p99-ms", type=float, default=default.p99_ms)
@@ -53,7 +54,7 @@ def main() -> None:
         )
     except ValueError as error:
         parser.error(str(error))
-    _runner()(serve(Desk(Model(behaviour), os.environ.get(KEY) or None), given.port, given.uid))
+    _runner()(serve(Desk(Model(behaviour), os.environ.get(KEY) or None), given.host, given.port, given.uid))
 
 
 if __name__ == "__main__":
