@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -17,6 +18,7 @@ from harness.ground.model import Placement, Variant
 from harness.lifecycle.bench import Bench, Job, set_up
 from harness.lifecycle.calibrate import NULL
 from harness.lifecycle.steps import Tell
+from harness.machine import engine
 from harness.machine.backends.launch import descriptor_limit
 from harness.machine.custody.guard import guard
 from harness.machine.custody.journal import Folder
@@ -65,6 +67,19 @@ def insist_on_descriptors(users: int) -> None:
 def placement_here(cpus: float | None, memory: int | None) -> Placement:
     """Return who runs where on this machine; raises UsageError for a wish that can't be met."""
     return place(usable_cpus(), cpus_wanted=cpus, memory_wanted=memory, memory_bytes=memory_here())
+
+
+def backend_here(wanted: str) -> Literal["cgroup", "docker"]:
+    """Return the backend for a wish; raises EnvironmentUnfit for an engine that is wanted and not there."""
+    if wanted == "cgroup":
+        return "cgroup"
+    try:
+        engine.connect().client.close()
+    except EnvironmentUnfit:
+        if wanted == "auto":
+            return "cgroup"
+        raise
+    return "docker"
 
 
 @contextmanager

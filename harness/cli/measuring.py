@@ -15,7 +15,7 @@ import click
 
 from harness import __version__
 from harness.cli import console, options
-from harness.cli.holding import ask_once, hold, insist_on_descriptors, null_of, placement_here
+from harness.cli.holding import ask_once, backend_here, hold, insist_on_descriptors, null_of, placement_here
 from harness.ground.clock import SystemClock
 from harness.ground.errors import EnvironmentUnfit, Interrupted, UsageError, VariantFailed
 from harness.ground.model import Stage
@@ -83,7 +83,6 @@ def run(
 
     Example: webdyno run --suite smoke --variant flask-gunicorn
     """
-    assert backend in ("auto", "cgroup")
     project = find_project(Path.cwd())
     wanted = plan.narrow(
         project.suite(suite),
@@ -97,7 +96,7 @@ def run(
     store = Results(project.results if results is None else results)
     if users is None:
         wanted = plan.with_own_users(wanted, project.scenarios())
-    job, stage = _plan(project, store, wanted, apps, seed, cpus, memory, yes=yes)
+    job, stage = _plan(project, store, wanted, apps, seed, cpus, memory, backend, yes=yes)
     host = asdict(fingerprint())  # before the machine is held: that narrows the CPUs that are ours
 
     def begin(bench: Bench, tell: Tell) -> None:
@@ -147,6 +146,7 @@ def _plan(
     seed: int | None,
     cpus: float | None,
     memory: int | None,
+    backend: str,
     *,
     yes: bool,
 ) -> tuple[Job, Stage]:
@@ -160,6 +160,7 @@ def _plan(
         placement=placement_here(cpus, memory),
         timing=wanted.timing,
         seed=secrets.randbelow(2**31) if seed is None else seed,
+        backend=backend_here(backend),
     )
     by_tls = [name for name, scenario in job.scenarios.items() if TLS in scenario.services]
     stage = plan.lay_out(wanted, job.variants, job.seed, by_tls=by_tls)
@@ -247,4 +248,7 @@ def _how_long(stage: Stage, job: Job) -> str:
     caps = job.placement.caps
     held = f"{caps.cpus:g} CPU and {format_size(caps.memory_bytes)} for the SUT"
     seconds = plan.estimate_s(stage, job.timing)
-    return f"{len(stage.trials)} trials, about {format_duration(seconds)} with what comes before; {held}"
+    return (
+        f"{len(stage.trials)} trials, about {format_duration(seconds)} with what comes before; {held}, "
+        f"by the backend {job.backend}"
+    )

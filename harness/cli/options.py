@@ -58,5 +58,12 @@ results = click.option(
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
 cpus = click.option("--cpus", type=float, help="The SUT's CPU cap.")
 memory = click.option("--memory", type=Size(), help="The SUT's memory cap, such as 1g.")
-backend = click.option("--backend", type=click.Choice(["auto", "cgroup"]), default="auto", show_default=True)
+backend = click.option(
+    "--backend",
+    type=click.Choice(["auto", "cgroup", "docker"]),
+    default="auto",
+    show_default=True,
+    envvar="WEBDYNO_BACKEND",
+    help="Where SUTs run; auto takes docker where an engine answers.",
+)
 yes = click.option("--yes", is_flag=True, help="Run the variants of --apps without asking.")

@@ -14,6 +14,8 @@ import click
 
 from harness.cli import console, options
 from harness.ground.errors import EnvironmentUnfit, UsageError
+from harness.ground.units import format_size
+from harness.machine import engine
 from harness.machine.custody.collector import collect_leftovers
 from harness.machine.custody.guard import lock_path, machine_lock, state_folder
 from harness.output import wording
@@ -109,12 +111,26 @@ def see_doctor(as_json: bool) -> None:
 
 @click.command()
 def clean() -> None:
-    """Collect what a killed run may have left: processes, control groups, folders, databases."""
+    """Collect what a killed run may have left, and remove our containers and images from the engine."""
     with machine_lock("clean", lock_path()):
         left = collect_leftovers(state_folder())
+        left += _clean_engine()
     if left:
         raise EnvironmentUnfit(f"could not be removed: {', '.join(left)}")
     console.out.print("nothing of a run is left on this machine", highlight=False)
+
+
+def _clean_engine() -> tuple[str, ...]:
+    """Return what is left of ours on the container engine; nothing where there is none."""
+    try:
+        found = engine.connect()
+    except EnvironmentUnfit:
+        return ()
+    left, won = engine.remove_ours(found)
+    found.client.close()
+    if won:
+        console.out.print(f"the container engine has {format_size(won)} more room", highlight=False)
+    return left
 
 
 def _row(store: Results, run_id: str) -> dict[str, Any]:

@@ -7,15 +7,18 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from harness.ground.clock import Clock
 from harness.ground.model import Placement, PlannedTrial, Scenario, Timing, Variant
 from harness.lifecycle.steps import Preparing, Tell
 from harness.lifecycle.sut import Sut, start_sut
-from harness.machine import environments
+from harness.machine import environments, images
 from harness.machine.backends.backend import Backend
 from harness.machine.backends.cgroup import CgroupBackend
+from harness.machine.backends.docker import DockerBackend
 from harness.machine.custody.journal import Journal
+from harness.machine.engine import Engine, connect, label_of
 from harness.machine.environments import Environment
 from harness.machine.services.catalogue import APART, Service, Surroundings, start_services
 from harness.machine.services.tls import CA_FILE
@@ -31,6 +34,7 @@ class Job:
     placement: Placement
     timing: Timing
     seed: int
+    backend: Literal["cgroup", "docker"] = "cgroup"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +114,13 @@ def set_up(
 
     Raises EnvironmentUnfit or VariantFailed where that can't be done.
     """
-    made = {
-        name: environments.ensure(variant, lambda text: tell(Preparing(text)))
-        for name, variant in job.variants.items()
-    }
-    for name, variant in job.variants.items():
-        environments.compile_bytecode(made[name], variant, apps_root=apps_root)
-    backend = CgroupBackend(job.run, journal, clock)
+    backend: Backend = CgroupBackend(job.run, journal, clock)
+    if job.backend == "docker":
+        engine = connect()
+        backend = DockerBackend(engine, job.run, journal, clock, beside=backend)
+        made = {name: _image(engine, job, variant, apps_root, tell) for name, variant in job.variants.items()}
+    else:
+        made = {name: _environment(variant, apps_root, tell) for name, variant in job.variants.items()}
     try:
         needed = dict.fromkeys(need for scenario in job.scenarios.values() for need in scenario.services)
         if needed:
@@ -132,6 +136,19 @@ def set_up(
                 service.stop()
     finally:
         backend.close()
+
+
+def _environment(variant: Variant, apps_root: Path, tell: Tell) -> Environment:
+    made = environments.ensure(variant, lambda text: tell(Preparing(text)))
+    environments.compile_bytecode(made, variant, apps_root=apps_root)
+    return made
+
+
+def _image(engine: Engine, job: Job, variant: Variant, apps_root: Path, tell: Tell) -> Environment:
+    label = label_of(job.run, os.getpid())
+    return images.ensure(
+        engine, variant, apps_root=apps_root, label=label, report=lambda text: tell(Preparing(text))
+    )
 
 
 def stay_off(placement: Placement) -> Callable[[], None]:

@@ -55,6 +55,7 @@ def job_of(stored: StoredRun, scenarios: Mapping[str, Scenario], fingerprint: Ma
         placement=stored.placement,
         timing=stored.timing,
         seed=stored.seed,
+        backend="docker" if stored.record.backend == "docker" else "cgroup",
     )
 
 

@@ -8,7 +8,7 @@ import os
 import socket
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.ground.clock import Clock
@@ -17,8 +17,11 @@ from harness.ground.model import Placement, Setting, Variant
 from harness.ground.placeholders import fill
 from harness.ground.process import Command, last_lines
 from harness.machine.backends.backend import Backend, Confinement, Look, Party
+from harness.machine.engine import EngineLost
 from harness.machine.environments import Environment, sut_environment
+from harness.machine.images import APPS
 from harness.machine.listeners import listens
+from harness.machine.services import metrics
 from harness.machine.services.tls import CERT, KEY
 from harness.records.manifest import start_command
 
@@ -45,7 +48,7 @@ class Sut:
 class SutDidNotStart(VariantFailed):
     """A variant's process that ended, or did not answer, before it was ready."""
 
-    def __init__(self, what: str, look: Look | None, *, where: str, remedy: str, log: str) -> None:
+    def __init__(self, what: str, look: Look | None, *, where: str, remedy: str, log: str = "") -> None:
         """Keep what was last seen of it; None where it has never run."""
         super().__init__(what, where=where, remedy=remedy, log=log)
         self.exit_status = None if look is None else look.exit
@@ -74,14 +77,18 @@ def start_sut(
     """
     caps = placement.caps
     cert, key = services.get(CERT, ""), services.get(KEY, "")
+    placed = variant
+    if environment.image is not None:
+        apps_root = APPS
+        placed = replace(variant, folder=str(APPS / variant.id))
     command = Command(
         argv=start_command(
-            variant, host=HOST, port=port, caps=caps, settings=settings, tls_cert=cert, tls_key=key
+            placed, host=HOST, port=port, caps=caps, settings=settings, tls_cert=cert, tls_key=key
         ),
-        cwd=variant.folder,
+        cwd=placed.folder,
         env=sut_environment(
             environment,
-            variant,
+            placed,
             {**services, POOL_VARIABLE: str(pool_size(variant, settings, caps.cpus))},
             apps_root=apps_root,
         ),
@@ -89,18 +96,39 @@ def start_sut(
     )
     begun_ns = clock.now_ns()
     try:
-        party = backend.start(Confinement("sut", command, placement.sut_cpus, caps, unprivileged=True))
+        party = backend.start(
+            Confinement(
+                "sut",
+                command,
+                placement.sut_cpus,
+                caps,
+                unprivileged=True,
+                image=environment.image,
+                reads=tuple(path for path in services.values() if _is_path(path)),
+                writes=tuple(path for name, path in services.items() if name == metrics.FOLDER),
+            )
+        )
+    except EngineLost:
+        raise
     except EnvironmentUnfit as error:
         raise SutDidNotStart(
             error.what, None, where=variant.id, remedy=error.remedy, log=error.log
         ) from error
     try:
         tls = ssl.create_default_context(cafile=ca_file) if cert else None
-        _await_health(party, variant, port, tls, log, clock)
+        _await_health(party, variant, port, tls, clock)
+    except SutDidNotStart as error:
+        party.stop(grace_s=1.0)
+        error.log = last_lines(log)  # a container's is whole only at its end
+        raise
     except BaseException:
         party.stop(grace_s=1.0)
         raise
     return Sut(party, f"{'https' if cert else 'http'}://{HOST}:{port}", (clock.now_ns() - begun_ns) / 1e9)
+
+
+def _is_path(value: str) -> bool:
+    return value.startswith("/") and Path(value).exists()
 
 
 def pool_size(variant: Variant, settings: Mapping[str, Setting], cpus: float) -> int:
@@ -138,7 +166,7 @@ def is_free(port: int) -> bool:
 
 
 def _await_health(
-    party: Party, variant: Variant, port: int, tls: ssl.SSLContext | None, log: Path, clock: Clock
+    party: Party, variant: Variant, port: int, tls: ssl.SSLContext | None, clock: Clock
 ) -> None:
     limit_ns = clock.now_ns() + int(_HEALTHY_WITHIN_S * 1e9)
     last = "nothing listens"
@@ -156,7 +184,6 @@ def _await_health(
                 seen,
                 where=variant.id,
                 remedy="let `tls` of its variant.toml hand {tls_cert} and {tls_key} to the server",
-                log=last_lines(log),
             )
         if seen.exit is not None:
             raise SutDidNotStart(
@@ -164,7 +191,6 @@ def _await_health(
                 seen,
                 where=variant.id,
                 remedy=f"its start command is in {variant.folder}/variant.toml",
-                log=last_lines(log),
             )
         clock.sleep(_POLL_S)
     raise SutDidNotStart(
@@ -172,7 +198,6 @@ def _await_health(
         party.look(),
         where=variant.id,
         remedy="it must listen on {host}:{port} and answer 200 once it is ready",
-        log=last_lines(log),
     )
 
 

@@ -39,6 +39,8 @@ class Environment:
     """The interpreter's version under `python`, and every package's under its normalised name."""
     optimised: bool | None
     """Whether the interpreter was built with optimisation; None where that can't be told."""
+    image: str | None = None
+    """The container image that holds it, with the variant's code; None for a folder of this machine."""
 
 
 def ensure(variant: Variant, report: Callable[[str], None] = lambda _: None) -> Environment:

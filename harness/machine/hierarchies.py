@@ -114,6 +114,24 @@ def folder_of(mount: Mount, paths: dict[str, str]) -> Path | None:
     return mount.point / path.lstrip("/")
 
 
+def places_of(root: Path, pid: int, mark: str) -> tuple[Place, ...]:
+    """Return the folders of a process's control group; of none whose path does not hold the mark.
+
+    The mark is a container's id: a pid of another machine, or a recycled one, has another group.
+    """
+    paths, places = memberships(root, pid), []
+    for mount in mounts(root):
+        folder = folder_of(mount, paths)
+        if folder is None or mark not in str(folder) or not folder.is_dir():
+            continue
+        if mount.version == 2:
+            have = _names(folder / "cgroup.controllers")
+            places.append(Place(folder, 2, have | _accounting(have)))
+        elif mount.controllers:
+            places.append(Place(folder, 1, mount.controllers))
+    return tuple(places)
+
+
 def find_layout(root: Path) -> Layout | str:
     """Return where groups with CPU and memory caps can be made by hand; else why they can't."""
     paths = memberships(root)

@@ -52,6 +52,7 @@ class Home:
         self.environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith("WEBDYNO_")},
             "PYTHONPATH": str(ROOT),
+            "WEBDYNO_BACKEND": "cgroup",  # or an engine that happens to run would be taken
             "WEBDYNO_LOCK": str(folder / "lock"),
             "WEBDYNO_STATE": str(folder / "state"),
             "TMPDIR": str(folder / "tmp"),
@@ -59,7 +60,7 @@ class Home:
         }
         for name in ("apps", "tmp"):
             (folder / name).mkdir(parents=True)
-        for name in ("contract", "domain"):
+        for name in ("contract", "domain", "Dockerfile", "start.py"):
             (folder / "apps" / name).symlink_to(ROOT / "apps" / name)
         (folder / "scenarios").symlink_to(ROOT / "scenarios")
         self.suite()

@@ -42,6 +42,9 @@ NOT_RUN = {
     "webdyno run --suite smoke --scenario hello --variant my-flask": "is the run above with another variant",
     "pip install path/to/webdyno": "is what made the environment of this test",
     "locust -f locustfile.py -H http://127.0.0.1:8000": "test_locust.py runs it on a server of its own",
+    "VARIANT=flask-gunicorn docker compose up --build": "test_compose.py runs it",
+    "curl http://127.0.0.1:8000/healthz": "likewise",
+    "VARIANT=flask-gunicorn docker compose down --volumes": "likewise",
     "webdyno calibrate": "takes half a minute; each run calibrates",
 }
 """Documented commands that no test runs, with the reason."""

@@ -5,7 +5,7 @@ import pytest
 from harness.machine.backends.cgroup import Found, choose
 from harness.machine.control_groups import caps_hold, confine, join, make, prepare
 from harness.machine.custody.journal import Controllers, Evacuation, Journal, read
-from harness.machine.hierarchies import Layout, cpu_quota, find_layout
+from harness.machine.hierarchies import Layout, cpu_quota, find_layout, places_of
 
 V1_APART = "".join(
     f"{30 + n} 23 0:{n} / /sys/fs/cgroup/{name} rw,relatime - cgroup cgroup rw,{name}\n"
@@ -232,3 +232,28 @@ def test_quota_of_an_ancestor_counts(tmp_path: Path) -> None:
     files = {"cgroup.procs": "", "box/cpu.max": "150000 100000\n", "box/in/cpu.max": "max 100000\n"}
     assert cpu_quota(v2(tmp_path, "/box/in", files)) == 1.5
     assert cpu_quota(v2(tmp_path / "other", "/", {"cgroup.procs": ""})) is None
+
+
+def test_the_groups_of_a_container_are_found_by_its_id(tmp_path: Path) -> None:
+    """A container's folders are those of its first process, and none where that process is another's."""
+    name = "system.slice/docker-abc123.scope"
+    root = v2(tmp_path, "/", {f"{name}/cgroup.controllers": "cpu memory pids\n", f"{name}/cgroup.procs": ""})
+    (root / "proc/77").mkdir()
+    (root / "proc/77/cgroup").write_text(f"0::/{name}\n")
+    (place,) = places_of(root, 77, "abc123")
+    assert place.folder == root / "sys/fs/cgroup" / name
+    assert place.controllers == {"cpu", "cpuacct", "memory", "pids"}
+    assert places_of(root, 77, "def456") == ()
+    assert places_of(root, 78, "abc123") == ()
+
+
+def test_the_groups_of_a_container_in_v1(tmp_path: Path) -> None:
+    """In v1 each mounted controller has a folder of the container; what counts nothing is left out."""
+    root = v1_apart(tmp_path)
+    for controller in ("cpu", "memory", "devices"):
+        (root / f"sys/fs/cgroup/{controller}/docker/abc123").mkdir(parents=True)
+    (root / "proc/77").mkdir()
+    (root / "proc/77/cgroup").write_text(
+        "4:memory:/docker/abc123\n1:cpu:/docker/abc123\n6:devices:/docker/abc123\n"
+    )
+    assert [sorted(place.controllers) for place in places_of(root, 77, "abc123")] == [["cpu"], ["memory"]]

@@ -22,6 +22,12 @@ class Confinement:
     """None for parties that are placed but not capped."""
     unprivileged: bool
     """Where we are root: run it as another uid without new privileges."""
+    image: str | None = None
+    """The image that holds its program; None for a program of this machine."""
+    reads: tuple[str, ...] = ()
+    """Files and folders of this machine, besides its program's own, that it reads."""
+    writes: tuple[str, ...] = ()
+    """Likewise, that it writes to."""
 
 
 class Party(Protocol):

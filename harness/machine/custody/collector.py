@@ -11,6 +11,7 @@ from pathlib import Path
 from harness.ground.clock import Clock, SystemClock
 from harness.ground.errors import EnvironmentUnfit
 from harness.ground.process import run
+from harness.machine import engine
 from harness.machine.control_groups import PREFIX, disable, end_groups, undo_evacuation
 from harness.machine.custody import journal as j
 from harness.machine.custody.identity import Identity, family, is_running
@@ -122,6 +123,8 @@ def _undo(made: j.Made, entries: j.Entries) -> list[str]:
             return [] if undo_evacuation(Path(folder), Path(leaf)) else [leaf]
         case j.Folder(path):
             return _remove_folder(Path(path))
+        case j.Containers(address, label):
+            return list(engine.remove_labelled(address, label))
         case j.Database():
             return _drop(made)
         case _:  # ended with the processes

@@ -91,7 +91,17 @@ class Database:
     """The server's address without a password, as `server_of` returns it."""
 
 
-Made = ControlGroup | Evacuation | Controllers | Session | Scope | Folder | Database
+@dataclass(frozen=True, slots=True)
+class Containers:
+    """Whatever carries a label on a container engine: containers, networks, volumes."""
+
+    engine: str
+    """Its address."""
+    label: str
+    """As `engine.label_of` returns it."""
+
+
+Made = ControlGroup | Evacuation | Controllers | Session | Scope | Folder | Database | Containers
 _KINDS: dict[str, Callable[..., Made]] = {
     "control-group": ControlGroup,
     "evacuation": Evacuation,
@@ -100,6 +110,7 @@ _KINDS: dict[str, Callable[..., Made]] = {
     "scope": Scope,
     "folder": Folder,
     "database": Database,
+    "containers": Containers,
 }
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 

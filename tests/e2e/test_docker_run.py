@@ -1,0 +1,163 @@
+"""Runs with the backend `docker`, as a user starts them: whatever their end, only what is foreign is left."""
+
+import json
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from containing import foreign, labelled, marks, own_variant
+from parties import until
+from running import LEFT_WITHIN_S, ROOT, Home, codes
+
+from harness.machine.engine import IMAGE_LABEL, Engine, connect
+
+pytestmark = marks
+
+
+@pytest.fixture
+def engine() -> Iterator[Engine]:
+    """Return this machine's engine; there has to be one."""
+    engine = connect()
+    yield engine
+    engine.client.close()
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    """Return a project of its own with the variant `plain`, run by the engine."""
+    home = Home(tmp_path / "home")
+    home.environment["WEBDYNO_BACKEND"] = "docker"
+    own_variant(home, "plain")
+    return home
+
+
+def test_a_run_gives_the_same_tables(home: Home, engine: Engine) -> None:
+    """A run in containers has every figure that a run in control groups has, and leaves none of them."""
+    with home.start("run", "--suite", "tiny.toml", "--blocks", "1", "--json") as command:
+        ended = command.end(bound_s=200)
+        assert ended.status == 0, ended
+        assert labelled(engine, command.child.pid) == []
+    record = json.loads((home.folders()[-1] / "run.json").read_bytes())
+    assert record["backend"] == "docker"
+    trial = json.loads((home.folders()[-1] / "trials/001/trial.json").read_bytes())
+    assert trial["caps_enforced"]
+    assert trial["versions"]["python"].startswith("3.")
+    (cell,) = json.loads(ended.output)["cells"]
+    missing = [name for name in ("requests_per_s", "startup_s") if cell[name] is None]
+    figures: dict[str, Any] = {**cell["cpu"], **cell["memory_mib"], **cell["response_ms"]}
+    assert missing + [name for name, figure in figures.items() if figure is None] == []
+
+
+def test_nothing_outlives_a_kill(home: Home, engine: Engine) -> None:
+    """After kill -9 under load our container is gone in 10 s, a foreign one runs on, and resume finishes."""
+    with foreign(engine) as other, home.start("run", "--suite", "tiny.toml") as command:
+        command.await_said("trial 1/2")
+        command.await_load()
+        assert len(labelled(engine, command.child.pid)) == 1
+        command.signal(signal.SIGKILL)
+        command.child.wait()
+        pids = {command.child.pid}
+        assert until(lambda: not labelled(engine, command.child.pid), bound_s=LEFT_WITHIN_S)
+        assert until(lambda: not home.left(pids), bound_s=LEFT_WITHIN_S), home.left(pids)
+        other.reload()
+        assert other.status == "running"
+    resumed = home.do("resume", "--yes")
+    assert (resumed.status, len(home.trials())) == (0, 2), resumed
+
+
+def test_a_polite_end_leaves_nothing(home: Home, engine: Engine) -> None:
+    """Ctrl-C under load ends the run with 130 and removes its container."""
+    with home.start("run", "--suite", "tiny.toml") as command:
+        command.await_load()
+        command.signal(signal.SIGINT)
+        assert command.end(bound_s=20).status == 130
+        assert labelled(engine, command.child.pid) == []
+
+
+def test_over_allocation_is_told(home: Home) -> None:
+    """A variant that is killed at its memory cap makes its trial invalid by `oom-killed`."""
+    own_variant(home, "hoarding", "--hoard-after", "300")
+    home.suite(variants='["hoarding"]', blocks="1")
+    with home.start("run", "--suite", "tiny.toml", "--memory", "128m", "--json") as command:
+        ended = command.end(bound_s=200)
+    assert ended.status == 4, ended
+    assert codes(ended)["hoarding"]["oom-killed"] == "invalid"
+
+
+def test_a_variant_that_does_not_start_says_why(home: Home) -> None:
+    """The end of a container's own words is shown where its variant does not start."""
+    own_variant(home, "unstartable", "--refuse-to-start")
+    with home.start("run", "--suite", "tiny.toml", "--variant", "unstartable") as command:
+        ended = command.end(bound_s=200)
+    assert ended.status == 4, ended
+    assert "no: the configuration is broken" in ended.complaint
+
+
+def test_clean_removes_what_is_ours_alone(home: Home, engine: Engine) -> None:
+    """`webdyno clean` removes our images and says how much room that made; a foreign container runs on."""
+    with home.start("run", "--suite", "tiny.toml", "--blocks", "1") as command:
+        assert command.end(bound_s=200).status == 0
+    assert engine.client.images.list(name="webdyno/plain")
+    with foreign(engine) as other:
+        cleaned = home.do("clean")
+        assert (cleaned.status, "the container engine has" in cleaned.output) == (0, True), cleaned
+        assert engine.client.images.list(filters={"label": IMAGE_LABEL}) == []
+        other.reload()
+        assert other.status == "running"
+
+
+@pytest.mark.timeout(900)  # its image is built from nothing
+def test_a_base_variant_is_measured_with_every_service(home: Home, engine: Engine) -> None:
+    """A base variant in its container keeps its contract, and reaches whatever the scenarios need."""
+    (home.folder / "apps/flask-gunicorn").symlink_to(ROOT / "apps/flask-gunicorn")
+    scenarios = {"hello", "history", "documents", "text", "classify"}
+    home.suite(variants='["flask-gunicorn"]', scenarios=str(sorted(scenarios)), blocks="1")
+    with home.start("run", "--suite", "tiny.toml", "--yes", "--json") as command:
+        ended = command.end(bound_s=800)
+        assert labelled(engine, command.child.pid) == []
+    found = codes(ended, by="scenario")
+    assert found.keys() == scenarios
+    # Not whether each is valid: a second is too short for the hit rate of `text`.
+    wrong = {"errors", "trial-failed", "sut-crashed", "oom-killed", "caps-not-enforced", "count-mismatch"}
+    assert {name: wrong & of.keys() for name, of in found.items() if wrong & of.keys()} == {}
+
+
+@pytest.mark.parametrize(
+    ("changed", "status", "told"),
+    [
+        ({"DOCKER_HOST": "unix:///nowhere/docker.sock"}, 3, "no container engine answers"),
+        ({"DOCKER_HOST": "ssh://elsewhere"}, 3, "is not an engine of this machine"),
+        ({"WEBDYNO_DOCKER": "off"}, 3, "no container engine is asked"),
+        ({"PYTHON_IMAGE": "127.0.0.1:1/none:1"}, 3, "the image 127.0.0.1:1/none:1 can't be had"),
+    ],
+)
+def test_what_is_missing_is_said(home: Home, changed: dict[str, str], status: int, told: str) -> None:
+    """What keeps the engine from being used is said in one message, with the exit code for it."""
+    home.environment |= changed
+    ended = home.do("run", "--suite", "tiny.toml")
+    assert (ended.status, told in ended.complaint) == (status, True), ended
+
+
+def test_requirements_that_can_not_be_met_are_the_variants(home: Home) -> None:
+    """A build that fails ends the run with 4 and the installer's own last words."""
+    own_variant(home, "wishing", requirements="no-such-package-as-this==1\n")
+    with home.start("run", "--suite", "tiny.toml", "--variant", "wishing") as command:
+        ended = command.end(bound_s=200)
+    assert ended.status == 4, ended
+    assert "the image of wishing can't be built" in ended.complaint
+    assert "no-such-package-as-this" in ended.complaint
+
+
+def test_auto_takes_the_engine_that_answers(home: Home) -> None:
+    """Without a wish for a backend it is the engine's, and the control groups' where none answers."""
+    home.suite(blocks="1")
+    del home.environment["WEBDYNO_BACKEND"]
+    for host, backend in ((None, "docker"), ("unix:///nowhere/docker.sock", "cgroup")):
+        if host is not None:
+            home.environment["DOCKER_HOST"] = host
+        with home.start("run", "--suite", "tiny.toml") as command:
+            ended = command.end(bound_s=200)
+        assert ended.status == 0, ended
+        assert json.loads((home.folders()[-1] / "run.json").read_bytes())["backend"] == backend
