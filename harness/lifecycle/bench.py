@@ -21,6 +21,7 @@ from harness.machine.custody.journal import Journal
 from harness.machine.engine import Engine, connect, label_of
 from harness.machine.environments import Environment
 from harness.machine.services.catalogue import APART, Service, Surroundings, start_services
+from harness.machine.services.service_images import ensure_images
 from harness.machine.services.tls import CA_FILE
 
 
@@ -114,18 +115,22 @@ def set_up(
 
     Raises EnvironmentUnfit or VariantFailed where that can't be done.
     """
+    needed = dict.fromkeys(need for scenario in job.scenarios.values() for need in scenario.services)
     backend: Backend = CgroupBackend(job.run, journal, clock)
-    if job.backend == "docker":
-        engine = connect()
-        backend = DockerBackend(engine, job.run, journal, clock, beside=backend)
-        made = {name: _image(engine, job, variant, apps_root, tell) for name, variant in job.variants.items()}
-    else:
-        made = {name: _environment(variant, apps_root, tell) for name, variant in job.variants.items()}
+    service_images: dict[str, str] = {}
     try:
-        needed = dict.fromkeys(need for scenario in job.scenarios.values() for need in scenario.services)
+        if job.backend == "docker":
+            engine = connect()
+            backend = DockerBackend(engine, job.run, journal, clock, beside=backend)
+            made = {
+                name: _image(engine, job, variant, apps_root, tell) for name, variant in job.variants.items()
+            }
+            service_images = ensure_images(engine, needed, lambda text: tell(Preparing(text)))
+        else:
+            made = {name: _environment(variant, apps_root, tell) for name, variant in job.variants.items()}
         if needed:
             tell(Preparing(f"starting {', '.join(needed)}"))
-        around = Surroundings(backend, journal, job.placement.service_cpus, folder)
+        around = Surroundings(backend, journal, job.placement.service_cpus, folder, service_images)
         services = start_services(needed, around)
         apart = stay_off(job.placement)
         try:

@@ -108,15 +108,24 @@ def test_clean_removes_what_is_ours_alone(home: Home, engine: Engine) -> None:
         assert other.status == "running"
 
 
+def _parties(engine: Engine, pid: int) -> set[str]:
+    return {name.rpartition("-")[2] for name in labelled(engine, pid)}
+
+
 @pytest.mark.timeout(900)  # its image is built from nothing
 def test_a_base_variant_is_measured_with_every_service(home: Home, engine: Engine) -> None:
     """A base variant in its container keeps its contract, and reaches whatever the scenarios need."""
     (home.folder / "apps/flask-gunicorn").symlink_to(ROOT / "apps/flask-gunicorn")
-    scenarios = {"hello", "history", "documents", "text", "classify"}
+    scenarios = {"hello", "documents", "text", "classify", "tls"}
     home.suite(variants='["flask-gunicorn"]', scenarios=str(sorted(scenarios)), blocks="1")
     with home.start("run", "--suite", "tiny.toml", "--yes", "--json") as command:
-        ended = command.end(bound_s=800)
+        parties = {"sut", "postgres", "valkey", "llm"}
+        assert until(lambda: parties <= _parties(engine, command.child.pid), bound_s=800)
+        ended = command.end()
         assert labelled(engine, command.child.pid) == []
+    services = json.loads((home.folders()[-1] / "run.json").read_bytes())["services"]
+    assert services["postgres"].endswith("(image)")
+    assert services["valkey"].endswith("(image)")
     found = codes(ended, by="scenario")
     assert found.keys() == scenarios
     # Not whether each is valid: a second is too short for the hit rate of `text`.

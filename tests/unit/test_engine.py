@@ -14,14 +14,13 @@ import pytest
 from docker.errors import APIError
 from requests.exceptions import ConnectionError as Lost
 
-from harness.ground.errors import EnvironmentUnfit, WebdynoError
-from harness.ground.model import Variant
+from harness.ground.errors import EnvironmentUnfit, VariantFailed, WebdynoError
 from harness.machine.backends.launch import unprivileged
+from harness.machine.building import Recipe, why
 from harness.machine.engine import EngineLost, answering, connect
-from harness.machine.images import _why
 
 ROOT = Path(__file__).parents[2]
-VARIANT = Variant("plain", "/apps/plain", "x", "Python", "x", "x", "x", "default", ("python",))
+RECIPE = Recipe("plain", (), {}, "/apps/plain", VariantFailed)
 
 
 class _Old(http.server.BaseHTTPRequestHandler):
@@ -124,5 +123,5 @@ def test_the_engines_errors_are_said(raised: Exception, kind: type[EnvironmentUn
 )
 def test_a_failed_build_is_explained(words: str, code: int, told: str) -> None:
     """Whether the machine or the variant is at fault is told by the builder's last words."""
-    error: WebdynoError = _why(VARIANT, ["Step 5/9 : RUN pip", *words.splitlines()], "unix:///engine")
+    error: WebdynoError = why(RECIPE, ["Step 5/9 : RUN pip", *words.splitlines()], "unix:///engine")
     assert (error.exit_code, told in str(error)) == (code, True), str(error)

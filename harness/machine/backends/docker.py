@@ -13,7 +13,7 @@ from harness.ground.errors import EnvironmentUnfit
 from harness.machine import control_groups
 from harness.machine.backends.backend import Backend, Confinement, Party
 from harness.machine.backends.container import ContainerParty
-from harness.machine.backends.launch import NOBODY, descriptor_limit
+from harness.machine.backends.launch import NOBODY, OWNER, descriptor_limit
 from harness.machine.control_groups import MAX_PROCESSES, PERIOD_US, PREFIX, Group
 from harness.machine.custody.journal import Containers, Journal
 from harness.machine.engine import RUN_LABEL, Engine, EngineLost, answering, label_of
@@ -104,8 +104,10 @@ class DockerBackend:
         from docker.types import LogConfig, Ulimit
 
         command, caps = confinement.command, confinement.caps
-        assert caps is not None, "what is not capped runs beside"
         files = descriptor_limit()
+        limits = [Ulimit(name="nofile", soft=files, hard=files)]
+        if confinement.unprivileged:  # foreign code, which fills no disk
+            limits.append(Ulimit(name="fsize", soft=_MOST_WRITTEN, hard=_MOST_WRITTEN))
         return self._engine.client.containers.create(
             image,
             list(command.argv[1:]),
@@ -114,23 +116,20 @@ class DockerBackend:
             labels={RUN_LABEL: self._label},
             environment=dict(command.env),
             working_dir=command.cwd,
-            user=f"{NOBODY}:{NOBODY}" if os.geteuid() == 0 else f"{os.geteuid()}:{os.getegid()}",
+            user=_user(confinement),
             network_mode="host",
             cpuset_cpus=",".join(map(str, confinement.cpus)),
-            cpu_period=PERIOD_US,
-            cpu_quota=round(caps.cpus * PERIOD_US),
-            mem_limit=caps.memory_bytes,
-            memswap_limit=caps.memory_bytes,  # as much as the memory: no swap
+            cpu_period=None if caps is None else PERIOD_US,
+            cpu_quota=None if caps is None else round(caps.cpus * PERIOD_US),
+            mem_limit=None if caps is None else caps.memory_bytes,
+            memswap_limit=None if caps is None else caps.memory_bytes,  # as much as the memory: no swap
             pids_limit=MAX_PROCESSES,
             read_only=True,
             tmpfs={"/tmp": _SCRATCH},  # noqa: S108 - the container's own
             mounts=_mounts(confinement),
             cap_drop=["ALL"],
             security_opt=["no-new-privileges:true"],
-            ulimits=[
-                Ulimit(name="nofile", soft=files, hard=files),
-                Ulimit(name="fsize", soft=_MOST_WRITTEN, hard=_MOST_WRITTEN),
-            ],
+            ulimits=limits,
             log_config=LogConfig(type="json-file", config={"max-size": str(_MOST_WRITTEN), "max-file": "1"}),
             healthcheck={"test": ["NONE"]},  # an image's own would be measured with it
         )
@@ -138,6 +137,13 @@ class DockerBackend:
     def _name(self, party: str) -> str:
         plain = re.sub(r"[^a-z0-9-]+", "-", party.lower())
         return f"{PREFIX}{self._run}-{os.getpid()}-{next(self._numbers)}-{plain}"
+
+
+def _user(confinement: Confinement) -> str:
+    if os.geteuid() != 0:
+        return f"{os.geteuid()}:{os.getegid()}"
+    uid = NOBODY if confinement.unprivileged else OWNER
+    return f"{uid}:{uid}"
 
 
 def _mounts(confinement: Confinement) -> list[Mount]:

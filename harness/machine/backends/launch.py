@@ -19,6 +19,9 @@ from harness.ground.errors import EnvironmentUnfit
 from harness.ground.process import Command
 
 NOBODY = 65534
+"""The uid and gid of a SUT that root starts."""
+OWNER = 65533
+"""Those of a server that root starts, which no distribution gives out."""
 _MOST_DESCRIPTORS = 1 << 20
 """Some engines allow 2^30, and some programs close each possible descriptor one by one."""
 _GATE = 'read -r go && [ "$go" = go ] || exit 125; ulimit -n "$1" 2>/dev/null; shift; exec "$@" </dev/null'

@@ -65,6 +65,8 @@ class Surroundings:
     """The CPUs that services may run on; all of ours where empty."""
     logs: Path
     """The folder in which each service writes `<name>.log`."""
+    images: Mapping[str, str] = field(default_factory=dict)
+    """The image of each service that runs in a container."""
     given: Mapping[str, str] = field(default_factory=dict, repr=False)
     """What the services that were started before it tell a SUT."""
 
@@ -78,6 +80,7 @@ def _postgres(around: Surroundings) -> Service:
         log=around.logs / "postgres.log",
         url=os.environ.get(VARIABLE) or None,
         document_key=bytes.fromhex(key) if key else None,
+        image=around.images.get("postgres"),
     )
 
 
@@ -85,7 +88,13 @@ def _valkey(around: Surroundings) -> Service:
     # late: not every command needs it, and its client takes a third of a second to import
     from harness.machine.services.valkey import start_valkey
 
-    return start_valkey(around.backend, around.journal, cpus=around.cpus, log=around.logs / "valkey.log")
+    return start_valkey(
+        around.backend,
+        around.journal,
+        cpus=around.cpus,
+        log=around.logs / "valkey.log",
+        image=around.images.get("valkey"),
+    )
 
 
 def _llm(around: Surroundings) -> Service:
@@ -95,6 +104,7 @@ def _llm(around: Surroundings) -> Service:
         cpus=around.cpus,
         log=around.logs / "llm.log",
         behaviour=behaviour_wanted(),
+        image=around.images.get("llm"),
     )
 
 

@@ -33,6 +33,10 @@ class Server:
     environment: Mapping[str, str]
     is_ready: Callable[[int], bool]
     """Asks the server on a port once."""
+    image: str | None = None
+    """Where its program is; None for one of this machine."""
+    writes: tuple[str, ...] = ()
+    """Folders of this machine that it uses, beside its program's own."""
 
 
 def serve(
@@ -46,7 +50,17 @@ def serve(
     for _ in range(_PORT_ATTEMPTS):
         port = _free_port()
         command = Command(argv=server.command(port), cwd="/", env=environment, log=str(log))
-        party = backend.start(Confinement(server.name, command, cpus, caps=None, unprivileged=False))
+        party = backend.start(
+            Confinement(
+                server.name,
+                command,
+                cpus,
+                caps=None,
+                unprivileged=False,
+                image=server.image,
+                writes=server.writes,
+            )
+        )
         try:
             ready = _answers(server, party, port, clock)
         except BaseException:

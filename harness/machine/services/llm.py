@@ -15,10 +15,10 @@ import harness
 from harness.ground.clock import Clock, SystemClock
 from harness.ground.errors import UsageError
 from harness.machine.backends.backend import Backend, Party
+from harness.machine.backends.launch import OWNER
 from harness.machine.services import llm_stub
 from harness.machine.services.listening import ADDRESS, Server, serve
 from harness.machine.services.llm_stub.model import Behaviour
-from harness.machine.services.owner import OWNER
 
 URL = "WEBDYNO_LLM_URL"
 KEY = "WEBDYNO_LLM_KEY"
@@ -27,6 +27,8 @@ P99_MS = "WEBDYNO_LLM_P99_MS"
 _VERSION = 1
 """Goes up whenever the stub answers the same prompt otherwise."""
 _PACKAGE_PARENT = Path(harness.__file__).resolve().parent.parent
+IMAGE_TOP = Path("/webdyno")
+"""Where the stub's image has what it needs of the harness."""
 
 
 @dataclass(slots=True)
@@ -82,6 +84,7 @@ def start_llm(
     cpus: tuple[int, ...],
     log: Path,
     behaviour: Behaviour,
+    image: str | None = None,
     clock: Clock | None = None,
 ) -> LlmService:
     """Start a stub on a free port of 127.0.0.1, for who has the run's key; raises EnvironmentUnfit."""
@@ -92,15 +95,16 @@ def start_llm(
         "--median-tokens": behaviour.median_tokens,
         "--p99-tokens": behaviour.p99_tokens,
         "--seed": behaviour.seed,
-        **({"--uid": OWNER} if os.geteuid() == 0 else {}),
+        **({"--uid": OWNER} if os.geteuid() == 0 and image is None else {}),
     }
     flags = tuple(part for name, value in given.items() for part in (name, str(value)))
 
     def command(port: int) -> tuple[str, ...]:
-        return (sys.executable, "-m", llm_stub.__name__, "--port", str(port), *flags)
+        return (python, "-m", llm_stub.__name__, "--port", str(port), *flags)
 
-    environment = {"PYTHONPATH": str(_PACKAGE_PARENT), KEY: key}
-    server = Server("llm", "the LLM stub", command, environment, lambda port: _answers(port, key))
+    python, place = (sys.executable, _PACKAGE_PARENT) if image is None else ("python", IMAGE_TOP)
+    environment = {"PYTHONPATH": str(place), KEY: key}
+    server = Server("llm", "the LLM stub", command, environment, lambda port: _answers(port, key), image)
     party, port = serve(server, backend, run=run, cpus=cpus, log=log, clock=clock or SystemClock())
     latency = f"median {behaviour.median_ms:g} ms, p99 {behaviour.p99_ms:g} ms"
     return LlmService(

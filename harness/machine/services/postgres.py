@@ -35,13 +35,14 @@ def start_postgres(
     url: str | None = None,
     document_key: bytes | None = None,
     binaries: Binaries | None = None,
+    image: str | None = None,
     clock: Clock | None = None,
 ) -> PostgresService:
     """Start a server of our own on a free port of 127.0.0.1 and seed it; or, with `url`, use that server.
 
     There only the database `webdyno_<run>` is made, and dropped at the end. Everything is journalled
-    before it is made. The documents are sealed with the key. Raises EnvironmentUnfit, or UsageError for a
-    `url` that is none.
+    before it is made. With `image` our own server is that image's. The documents are sealed with the key.
+    Raises EnvironmentUnfit, or UsageError for a `url` that is none.
     """
     if url is not None:
         return borrow(url, journal, document_key)
@@ -52,7 +53,9 @@ def start_postgres(
     party: Party | None = None
     try:
         cluster = make_cluster(binaries, home)
-        party, port = serve(_server(cluster), backend, run=journal.run, cpus=cpus, log=log, clock=clock)
+        party, port = serve(
+            _server(cluster, image), backend, run=journal.run, cpus=cpus, log=log, clock=clock
+        )
         database = database_name(journal.run)
         owner = f"postgresql://postgres:{cluster.password}@{ADDRESS}:{port}"
         with connect(f"{owner}/postgres") as connection:
@@ -62,6 +65,7 @@ def start_postgres(
             add_extensions(connection, binaries.preloads)
             warm_up(connection)
             password = add_reader(connection)
+            version = connection.info.parameter_status("server_version") or binaries.version
     except psycopg.Error as error:
         words = last_lines(log)  # before its end fills them
         _end(party, home, clock)
@@ -77,14 +81,14 @@ def start_postgres(
     return PostgresService(
         url=f"postgresql://{ROLE}:{password}@{ADDRESS}:{port}/{database}",
         party=party,
-        version=binaries.version,
-        origin=binaries.origin,
+        version=binaries.version if image is None else version.split()[0],
+        origin=binaries.origin if image is None else "image",
         _owner=f"{owner}/{database}",
         _undo=lambda: _end(party, home, clock),
     )
 
 
-def _server(cluster: Cluster) -> Server:
+def _server(cluster: Cluster, image: str | None) -> Server:
     def is_ready(port: int) -> bool:
         try:
             connect(f"postgresql://postgres:{cluster.password}@{ADDRESS}:{port}/postgres").close()
@@ -92,6 +96,9 @@ def _server(cluster: Cluster) -> Server:
             return False
         return True
 
+    if image is not None:
+        command, home = cluster.command_of_image, str(cluster.home)
+        return Server("postgres", "PostgreSQL", command, {}, is_ready, image, (home,))
     environment = {"PATH": f"{cluster.bin}:/usr/bin:/bin"}
     return Server("postgres", "PostgreSQL", cluster.command, environment, is_ready)
 

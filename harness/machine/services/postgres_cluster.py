@@ -15,7 +15,8 @@ from pathlib import Path
 
 from harness.ground import process
 from harness.ground.errors import EnvironmentUnfit
-from harness.machine.services.owner import OWNER, as_uid, give, is_open
+from harness.machine.backends.launch import OWNER
+from harness.machine.services.owner import as_uid, give, is_open
 from harness.machine.services.postgres_binaries import Binaries
 
 SETTINGS = Path(__file__).with_name("postgres.conf")
@@ -40,6 +41,10 @@ class Cluster:
         # The kernel keeps a System V segment of a killed server, but not with the namespace that held it.
         apart = shutil.which("unshare") if os.geteuid() == 0 and sys.platform == "linux" else None
         return ((apart, "--ipc") if apart else ()) + as_uid(OWNER) + server
+
+    def command_of_image(self, port: int) -> tuple[str, ...]:
+        """Return the argument list by which an image serves the cluster; it gives a container its own uid."""
+        return ("postgres", "-D", str(self.data), "-p", str(port))
 
 
 def make_cluster(binaries: Binaries, home: Path) -> Cluster:

