@@ -92,6 +92,12 @@ def judge(machine: Machine, users: int) -> tuple[Complaint, ...]:
             "finding caps-not-enforced",
         ),
         Complaint(
+            "container engine",
+            True if machine.engine else None,  # a run without one is as good
+            machine.engine or machine.no_engine,
+            "start Docker or Podman's socket where variants are to run in containers",
+        ),
+        Complaint(
             "CPUs",
             machine.cpus >= 2,
             f"{machine.cpus} usable",

@@ -14,7 +14,7 @@ import psutil
 
 from harness.ground.clock import Clock, SystemClock
 from harness.ground.errors import EnvironmentUnfit
-from harness.machine import interpreters
+from harness.machine import engine, interpreters
 from harness.machine.backends import cgroup
 from harness.machine.environments import cache_folder
 from harness.machine.placement import usable_cpus
@@ -48,6 +48,10 @@ class Machine:
     """Which PostgreSQL would be used; empty where there is none."""
     valkey: str
     """Which Valkey would be used; empty where there is none."""
+    engine: str
+    """Which container engine answers; empty where none does."""
+    no_engine: str
+    """Why none can be used; empty where one answers."""
     root: bool
     setpriv: bool
     load: float | None
@@ -61,6 +65,7 @@ def look(results: Path, clock: Clock | None = None, root: Path = Path("/")) -> M
     own = interpreters.describe(sys.executable)
     method = cgroup.choose(cgroup.find(root))
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    found, reason = _engine()
     return Machine(
         python=sys.version_info[:2],
         optimised=None if own is None else own.optimised,
@@ -74,6 +79,8 @@ def look(results: Path, clock: Clock | None = None, root: Path = Path("/")) -> M
         port=_port(),
         postgres=_postgres(),
         valkey=_valkey(),
+        engine=found,
+        no_engine=reason,
         root=os.geteuid() == 0,
         setpriv=shutil.which("setpriv") is not None,
         load=_load(),
@@ -116,6 +123,15 @@ def _valkey() -> str:
     except EnvironmentUnfit:
         return ""
     return f"{found.version} from {'the wheel' if found.origin == 'wheel' else found.path}"
+
+
+def _engine() -> tuple[str, str]:
+    try:
+        found = engine.connect(patience_s=5)
+    except EnvironmentUnfit as error:
+        return "", error.what
+    found.client.close()
+    return f"version {found.version} at {found.address}", ""
 
 
 def _load() -> float | None:

@@ -67,6 +67,24 @@ def test_nothing_outlives_a_kill(home: Home, engine: Engine) -> None:
     assert (resumed.status, len(home.trials())) == (0, 2), resumed
 
 
+def test_a_kill_while_an_image_is_built_leaves_nothing(home: Home, engine: Engine) -> None:
+    """After kill -9 in the middle of a build no container of it is left, and the next run builds the image."""
+    home.suite(blocks="1")
+    (home.folder / "apps/plain/new").write_text(str(home.folder))  # so that there is something to build
+    before = {container.id for container in engine.client.containers.list(all=True, ignore_removed=True)}
+    with home.start("run", "--suite", "tiny.toml") as command:
+        command.await_said("building the image of plain: step 10")
+        command.signal(signal.SIGKILL)
+        command.child.wait()
+
+    def left() -> bool:
+        now = engine.client.containers.list(all=True, ignore_removed=True)
+        return bool({container.id for container in now} - before)
+
+    assert until(lambda: not left(), bound_s=LEFT_WITHIN_S)
+    assert home.do("run", "--suite", "tiny.toml").status == 0
+
+
 def test_a_polite_end_leaves_nothing(home: Home, engine: Engine) -> None:
     """Ctrl-C under load ends the run with 130 and removes its container."""
     with home.start("run", "--suite", "tiny.toml") as command:

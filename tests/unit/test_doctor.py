@@ -24,6 +24,8 @@ GOOD = Machine(
     port=True,
     postgres="18.6 from the wheel",
     valkey="9.1.2 from the wheel",
+    engine="version 20.10.24 at unix:///var/run/docker.sock",
+    no_engine="",
     root=True,
     setpriv=True,
     load=0.1,
@@ -70,6 +72,8 @@ def test_what_is_unknown_is_neither_good_nor_bad() -> None:
     unknown = replace(GOOD, optimised=None, load=None, rooms=(("/results", None),))
     found = {one.subject: one.ok for one in judge(unknown, users=1000)}
     assert found["interpreter"] is found["load average"] is found["room in /results"] is None
+    without = {one.subject: one for one in judge(replace(GOOD, engine="", no_engine="none"), users=1000)}
+    assert (without["container engine"].ok, without["container engine"].figure) == (None, "none")
     assert all(
         one.ok for one in judge(replace(GOOD, descriptors=None, root=False, setpriv=False), users=10**6)
     )
