@@ -26,7 +26,7 @@ APPS = Path(__file__).parents[1] / "apps"
 VARIANTS = ("fastapi-uvicorn", "flask-gunicorn", "django-gunicorn")
 POOL_SIZE = 3
 PATIENCE_S = 60
-"""A bound for what must come about at some time, on a machine with other things to do; no test is about it."""
+"""A bound for what must come about at some time, on a machine with other things to do."""
 EVERYTHING = frozenset({"classifier", "keys", "llm", "postgres", "valkey"})
 """The services of `with_everything`."""
 
