@@ -10,12 +10,14 @@ from pathlib import Path
 
 import httpx
 import pytest
-from served import APPS, VARIANTS, Serve
+from served import APPS, VARIANTS, Serve, wait_for
 
 SLOW = """
     def classify(self, request):
+        import pathlib
         import time
 
+        pathlib.Path(__file__).with_name("asked").touch()
         time.sleep(1)  # stands for a model that takes a second
         return {"category": self.categories[0]}
 
@@ -70,7 +72,7 @@ def health_during(apps: Path, name: str, serve: Serve, services: Mapping[str, st
 
         asking = threading.Thread(target=ask)
         asking.start()
-        time.sleep(0.3)  # it has arrived by then
+        wait_for((apps / "domain" / "asked").exists)
         begun = time.monotonic()
         assert client.get("/healthz").status_code == 200
         took = time.monotonic() - begun

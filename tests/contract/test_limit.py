@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import time
 from collections.abc import Iterator
@@ -101,8 +102,8 @@ def test_a_refusal_says_when_it_ends(name: str, limited: dict[str, Served], valk
     with redis.Redis.from_url(valkey.url) as cache:
         (key,) = cache.scan_iter()
         cache.pexpire(key, 1400)  # of which TTL would say one second
-    wait_s = int(ask(served, client).headers["retry-after"])
-    assert wait_s == 2
+        wait_s = int(ask(served, client).headers["retry-after"])
+        assert math.ceil(cache.pttl(key) / 1000) <= wait_s <= 2  # one on a machine that took half a second
     time.sleep(wait_s)
     assert statuses(served, client, AMOUNT + 1) == [200] * AMOUNT + [429]
 

@@ -1,0 +1,107 @@
+"""The backend `docker` beside `cgroup`: do both give the same figures for the same variants?
+
+    make PYTHON=python3.13 .venv/ready
+    .venv/bin/python benchmarks/backends.py --out benchmarks/results/backends.json
+
+Each round is a run of one block with either backend; who begins one is second in the next, and both have the
+same seed. The harness's own Python must be of the image's version (3.13), since variants are started by it
+without containers. A ratio is docker ÷ cgroup over the rounds. Takes two minutes a round.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from harness.ground.errors import VariantFailed
+from harness.ground.stats import paired_ratio
+from harness.judgement.comparison import name_of
+from harness.judgement.judge import judge_trials, measured
+from harness.machine.fingerprint import fingerprint
+from harness.records.store import Results
+
+BACKENDS = ("cgroup", "docker")
+METRICS = ("requests_per_s", "cpu.us_per_request", "memory_mib.mean")
+Figures = dict[tuple[str, str], dict[str, float | None]]
+"""By scenario and variant: the metrics of a valid trial."""
+
+
+def run(backend: str, seed: int, scenarios: Sequence[str], seconds: int, results: Path) -> str:
+    """Measure one block; return the run's id. Ends with its exit code where it can't be done."""
+    webdyno = Path(sys.executable).with_name("webdyno")
+    command = [str(webdyno), "run", "--backend", backend, "--blocks", "1", "--seed", str(seed)]
+    command += ["--seconds", str(seconds), "--results", str(results)]
+    command += [word for scenario in scenarios for word in ("--scenario", scenario)]
+    print(*command, file=sys.stderr)
+    before = {path.name for path in results.iterdir()}
+    ended = subprocess.run(command, check=False, stdout=subprocess.DEVNULL)
+    if ended.returncode not in (0, VariantFailed.exit_code):  # of invalid trials the others count
+        raise SystemExit(ended.returncode)
+    (made,) = {path.name for path in results.iterdir() if (path / "run.json").exists()} - before
+    return made
+
+
+def figures(results: Path, made: str) -> tuple[Figures, dict[str, str]]:
+    """Return a run's figures, and the version of Python that each variant ran on."""
+    judged = judge_trials(Results(results).find(made))
+    records = [one.stored.record for one in judged]
+    found: Figures = {}
+    for one in judged:
+        trial = measured(one)
+        if trial.valid:
+            key = trial.cell.scenario, name_of(trial.cell)
+            found[key] = {metric: trial.metrics[metric] for metric in METRICS}
+    return found, {record.cell.variant: record.versions["python"] for record in records}
+
+
+def compared(rounds: Sequence[dict[str, Figures]]) -> list[dict[str, object]]:
+    """Return a row for each scenario, variant and metric, over the rounds in which both are valid."""
+    rows: list[dict[str, object]] = []
+    for key in rounds[0]["cgroup"]:
+        both = [each for each in rounds if all(key in each[backend] for backend in BACKENDS)]
+        for metric in METRICS:
+            sides = [[value for each in both if (value := each[b][key][metric])] for b in BACKENDS]
+            ratio = paired_ratio(*sides)
+            row = {"scenario": key[0], "variant": key[1], "metric": metric, "rounds": ratio.pairs}
+            rows.append({**row, "docker_over_cgroup": ratio.ratio, "low": ratio.low, "high": ratio.high})
+            rows[-1].update(zip(BACKENDS, sides, strict=True))
+    return rows
+
+
+def main() -> None:
+    """Measure; write and show what was found."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=int, default=6)
+    parser.add_argument("--scenario", action="append")
+    parser.add_argument("--out", type=Path, required=True)
+    wanted = parser.parse_args()
+    rounds: list[dict[str, Figures]] = []
+    versions: dict[str, dict[str, str]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(wanted.rounds):
+            found: dict[str, Figures] = {}
+            for backend in BACKENDS if number % 2 else reversed(BACKENDS):
+                results = Path(folder)
+                made = run(backend, number, wanted.scenario or ["hello", "history"], wanted.seconds, results)
+                found[backend], versions[backend] = figures(results, made)
+            rounds.append(found)
+    document = {
+        "when": datetime.now(UTC).isoformat(timespec="seconds"),
+        "cpu": fingerprint().cpu_model,
+        "python": versions,
+        "rows": compared(rounds),
+    }
+    text = json.dumps(document, indent=1) + "\n"
+    wanted.out.write_text(text, encoding="utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
