@@ -1,4 +1,4 @@
-"""The backend `docker` beside `cgroup`: do both give the same figures for the same variants?
+"""The backend `docker` beside `cgroup`: how their figures for the same variants differ.
 
     make PYTHON=python3.13 .venv/ready
     .venv/bin/python benchmarks/backends.py --out benchmarks/results/backends.json
