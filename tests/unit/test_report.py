@@ -176,6 +176,14 @@ def test_the_headline_of_a_clean_sweep() -> None:
     assert "95\u00a0% interval" in text
 
 
+def test_the_headline_of_many_scenarios_is_short() -> None:
+    """Of more than four the leaders are named, without their factors."""
+    few, many = ([answers(synthetic.run())[0]] * count for count in (4, 5))
+    assert "95\u00a0% interval" in headline(few)
+    assert headline(many).startswith("fastapi-uvicorn is fastest on all 5 scenarios: hello, hello")
+    assert "interval" not in headline(many)
+
+
 def test_at_a_given_rate_the_fastest_answers_soonest() -> None:
     """The answer is about response times, at p50 and p99, and never about requests/s."""
     run = synthetic.at_a_rate(synthetic.run(scenarios=("hello",)))

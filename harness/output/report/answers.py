@@ -21,6 +21,8 @@ _THAT = {GIVEN: "those", _MEDIAN: "that"}
 
 SMALL = 0.05
 """The difference for which the report says how many blocks would find it."""
+MOST_TOLD = 4
+"""With more scenarios the headline names who leads where, and leaves the factors to the answers below it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,8 @@ def headline(answers: Sequence[Answer]) -> str:
 
 
 def _wins(name: str, won: Sequence[Answer], scenarios: int) -> str:
-    where = [f"{one.scenario} ({one.lead})" for one in won]
+    told = scenarios <= MOST_TOLD
+    where = [f"{one.scenario} ({one.lead})" if told else one.scenario for one in won]
     everywhere = f" all {scenarios} scenarios:" if len(won) == scenarios else ""
     return f"{_name(name)} is fastest on{everywhere} {_listed(where)}"
 
