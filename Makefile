@@ -19,6 +19,7 @@ check: .venv/ready-for-tests  ## formatting, lint, types, and which module may i
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy harness
+	$(BIN)/mypy deploy
 	$(BIN)/mypy --allow-untyped-decorators --allow-subclassing-any scenarios  # Locust has no types
 	for app in apps/*/app.py; do MYPYPATH=apps:$$(dirname $$app) $(BIN)/mypy $$app || exit 1; done
 	for folder in tests/*/; do MYPYPATH=tests:$$folder $(BIN)/mypy --explicit-package-bases $$folder || exit 1; done

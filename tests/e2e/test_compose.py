@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 
+import httpx
 import pytest
 from containing import marks
 from documentation import ROOT, documented
@@ -19,14 +20,20 @@ pytestmark = [*marks, pytest.mark.timeout(900)]  # all images are built from not
 _GIVEN = {"keys", "postgres", "valkey", "llm", "metrics"}
 
 
-def _compose(command: str, port: int) -> subprocess.CompletedProcess[str]:
+def _command(words: str) -> str:
+    """Return the one documented command that has some words."""
+    (found,) = [command for command in documented("docs/containers.md") if words in command]
+    return found
+
+
+def _compose(command: str, port: int, **variables: str) -> subprocess.CompletedProcess[str]:
     """Carry a documented command out with whichever compose there is, in a project of its own."""
     plugin = (
         subprocess.run(("docker", "compose", "version"), capture_output=True, check=False).returncode == 0
     )
     program = "docker compose" if plugin else shutil.which("docker-compose")
     assert program, "there is no compose"
-    environment = {**os.environ, "PORT": str(port), "COMPOSE_PROJECT_NAME": f"webdyno-test-{port}"}
+    environment = {**os.environ, "PORT": str(port), "COMPOSE_PROJECT_NAME": f"webdyno-test-{port}", **variables}
     if not plugin:
         environment |= {"DOCKER_BUILDKIT": "0", "COMPOSE_DOCKER_CLI_BUILD": "0"}
     return subprocess.run(
@@ -39,10 +46,11 @@ def _compose(command: str, port: int) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def port() -> Iterator[int]:
-    """Start the documented variant, yield its port, and end it as documented."""
-    up, _, down = documented("docs/containers.md")
+    """Start the documented variant, yield its port, and end it and what the profiles added as documented."""
+    up = _command("compose up")
+    down = _command("--profile locust down").replace("--profile", "--profile observability --profile")
     port = free_port()
     try:
         started = _compose(f"{up} --detach", port)
@@ -65,3 +73,49 @@ def test_a_variant_keeps_its_contract_by_hand(port: int) -> None:
     found = verify(url, cases, services=_GIVEN, variables=known)
     assert len(found) > 300
     assert [(case.name, case.difference) for case in failures(found)] == []
+
+
+def _loaded(port: int) -> int:
+    """Return how many requests of the scenario `hello` the variant has answered."""
+    metrics = httpx.get(f"http://127.0.0.1:{port}/metrics").text
+    label = '{method="GET",status="200",url_rule="/json"}'
+    found = re.findall(rf"^flask_http_request_duration_seconds_count{re.escape(label)} (\S+)$", metrics, re.M)
+    return int(float(found[0])) if found else 0
+
+
+def test_locust_loads_it(port: int) -> None:
+    """A master and two workers load the variant for the time given; the table has what the variant counts."""
+    before = _loaded(port)
+    given = {"SCENARIO": "hello", "USERS": "20", "RUN_TIME": "10s"}
+    started = _compose(_command("--profile locust up"), port, **given)
+    assert started.returncode == 0, started.stderr[-2000:]
+    told = _compose(_command("--profile locust logs"), port, **given).stdout
+    assert "2 workers connected" in told, told[-2000:]
+    assert "Shutting down (exit code 0)" in told, told[-2000:]
+    requests, failures = re.findall(r"Aggregated +(\d+) +(\d+)\(", told)[-1]
+    assert int(failures) == 0
+    assert 0 <= _loaded(port) - before - int(requests) <= 20  # one a user may have been cut off
+    assert int(requests) > 500
+
+
+def test_processes_are_those_of_the_variant(port: int) -> None:
+    """What tells Prometheus of CPU and memory sees the variant's processes, and no others."""
+    up = _command("--profile observability up")
+    started = _compose(f"{up} processes", port)  # the others' images are a registry's
+    assert started.returncode == 0, started.stderr[-2000:]
+    code = "from urllib.request import urlopen; print(urlopen('http://127.0.0.1:9100/metrics').read().decode())"
+    exec_ = up.partition(" up ")[0] + f' exec -T processes python -c "{code}"'
+    assert until(lambda: "sut_memory_bytes" in _compose(exec_, port).stdout, bound_s=20)
+    figures = dict(re.findall(r"^(\w+) (\S+)$", _compose(exec_, port).stdout, re.MULTILINE))
+    assert float(figures["sut_memory_limit_bytes"]) == 1 << 30
+    assert 30 << 20 < float(figures["sut_memory_bytes"]) < 1 << 30  # what tells it has a dozen
+    assert float(figures["sut_cpu_seconds_total"]) > 0.5
+
+
+def test_every_profile_is_valid() -> None:
+    """The compose file is one for this compose, with every profile."""
+    checked = _compose(
+        "VARIANT=x docker compose --profile locust --profile observability config --services", free_port()
+    )
+    assert checked.returncode == 0, checked.stderr
+    assert {"locust-master", "locust-worker", "processes", "prometheus", "grafana"} < set(checked.stdout.split())

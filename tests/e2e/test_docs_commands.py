@@ -45,6 +45,13 @@ NOT_RUN = {
     "VARIANT=flask-gunicorn docker compose up --build": "test_compose.py runs it",
     "curl http://127.0.0.1:8000/healthz": "likewise",
     "VARIANT=flask-gunicorn docker compose down --volumes": "likewise",
+    "VARIANT=flask-gunicorn docker compose --profile locust up --build --detach "
+    "--scale locust-worker=2": "likewise",
+    "VARIANT=flask-gunicorn docker compose --profile locust logs --follow locust-master": "likewise",
+    "VARIANT=flask-gunicorn docker compose --profile locust down --volumes": "likewise",
+    "VARIANT=flask-gunicorn docker compose --profile observability up --build --detach": "needs images "
+    "of a registry; test_observability.py runs what is in them, test_compose.py what is not",
+    "VARIANT=flask-gunicorn docker compose --profile observability down --volumes": "likewise",
     "webdyno calibrate": "takes half a minute; each run calibrates",
 }
 """Documented commands that no test runs, with the reason."""
