@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.error import HTTPError, URLError
+from urllib.error import HTTPError
 from urllib.parse import urlencode
 from urllib.request import urlopen
 
@@ -55,12 +55,13 @@ def running(argv: tuple[str, ...], url: str, log: Path) -> Iterator[str]:
 
 
 def answers(url: str) -> bool:
-    """Tell whether anything speaks HTTP there."""
+    """Tell whether anything speaks HTTP there, and does not say that it is not ready."""
     try:
         urlopen(url, timeout=5).close()
     except HTTPError as error:
         error.close()
-    except (URLError, OSError):
+        return error.code == 404
+    except OSError:
         return False
     return True
 
@@ -80,7 +81,9 @@ def figures_of(url: str) -> Mapping[str, float]:
     with urlopen(f"{url}/metrics", timeout=10) as response:
         assert response.headers["Content-Type"].startswith("text/plain; version=0.0.4")
         lines = response.read().decode().splitlines()
-    return {name: float(value) for name, value in (line.split() for line in lines if not line.startswith("#"))}
+    return {
+        name: float(value) for name, value in (line.split() for line in lines if not line.startswith("#"))
+    }
 
 
 @contextmanager

@@ -33,7 +33,12 @@ def _compose(command: str, port: int, **variables: str) -> subprocess.CompletedP
     )
     program = "docker compose" if plugin else shutil.which("docker-compose")
     assert program, "there is no compose"
-    environment = {**os.environ, "PORT": str(port), "COMPOSE_PROJECT_NAME": f"webdyno-test-{port}", **variables}
+    environment = {
+        **os.environ,
+        "PORT": str(port),
+        "COMPOSE_PROJECT_NAME": f"webdyno-test-{port}",
+        **variables,
+    }
     if not plugin:
         environment |= {"DOCKER_BUILDKIT": "0", "COMPOSE_DOCKER_CLI_BUILD": "0"}
     return subprocess.run(
@@ -78,9 +83,9 @@ def test_a_variant_keeps_its_contract_by_hand(port: int) -> None:
 def _loaded(port: int) -> int:
     """Return how many requests of the scenario `hello` the variant has answered."""
     metrics = httpx.get(f"http://127.0.0.1:{port}/metrics").text
-    label = '{method="GET",status="200",url_rule="/json"}'
-    found = re.findall(rf"^flask_http_request_duration_seconds_count{re.escape(label)} (\S+)$", metrics, re.M)
-    return int(float(found[0])) if found else 0
+    name = 'flask_http_request_duration_seconds_count{method="GET",status="200",url_rule="/json"}'
+    figures = dict(line.rsplit(" ", 1) for line in metrics.splitlines())
+    return int(float(figures.get(name, 0)))
 
 
 def test_locust_loads_it(port: int) -> None:
@@ -103,7 +108,9 @@ def test_processes_are_those_of_the_variant(port: int) -> None:
     up = _command("--profile observability up")
     started = _compose(f"{up} processes", port)  # the others' images are a registry's
     assert started.returncode == 0, started.stderr[-2000:]
-    code = "from urllib.request import urlopen; print(urlopen('http://127.0.0.1:9100/metrics').read().decode())"
+    code = (
+        "from urllib.request import urlopen; print(urlopen('http://127.0.0.1:9100/metrics').read().decode())"
+    )
     exec_ = up.partition(" up ")[0] + f' exec -T processes python -c "{code}"'
     assert until(lambda: "sut_memory_bytes" in _compose(exec_, port).stdout, bound_s=20)
     figures = dict(re.findall(r"^(\w+) (\S+)$", _compose(exec_, port).stdout, re.MULTILINE))
@@ -118,4 +125,6 @@ def test_every_profile_is_valid() -> None:
         "VARIANT=x docker compose --profile locust --profile observability config --services", free_port()
     )
     assert checked.returncode == 0, checked.stderr
-    assert {"locust-master", "locust-worker", "processes", "prometheus", "grafana"} < set(checked.stdout.split())
+    assert {"locust-master", "locust-worker", "processes", "prometheus", "grafana"} < set(
+        checked.stdout.split()
+    )

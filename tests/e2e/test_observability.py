@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -22,9 +23,7 @@ pytestmark = pytest.mark.slow
 
 GRAFANA = ROOT / "deploy/grafana"
 DASHBOARD = json.loads((GRAFANA / "dashboards/sut.json").read_text())
-QUERIES = {
-    panel["title"]: [target["expr"] for target in panel["targets"]] for panel in DASHBOARD["panels"]
-}
+QUERIES = {panel["title"]: [target["expr"] for target in panel["targets"]] for panel in DASHBOARD["panels"]}
 RANGE_S = 30
 """Over how long the rules look."""
 
@@ -51,7 +50,7 @@ def test_every_rule_has_its_figures() -> None:
 
 
 def test_the_dashboard_finds_its_datasource_and_is_found() -> None:
-    """The dashboard shows what it must, from the datasource that is provisioned, and lies where it is looked for."""
+    """The dashboard shows what it must, from the provisioned datasource, and lies where it is sought."""
     assert list(QUERIES) == ["Rate", "Errors", "Duration", "CPU", "Memory"]
     datasource = (GRAFANA / "datasources/prometheus.yml").read_text()
     (uid,) = re.findall(r"^\s+uid: (\S+)$", datasource, re.MULTILINE)
@@ -65,7 +64,7 @@ def test_the_dashboard_finds_its_datasource_and_is_found() -> None:
 
 @dataclass(slots=True)
 class Load:
-    """One client, that asks about forty times a second; each fifth answer is a 5xx, for want of a database."""
+    """One client that asks some forty times a second; each fifth answer is a 5xx, for want of a database."""
 
     url: str
     sent_s: list[float] = field(default_factory=list)
@@ -76,9 +75,7 @@ class Load:
         """Ask until it is ended."""
         with httpx.Client(base_url=self.url) as client:
             while not self.ended.wait(0.02):
-                path, due = (
-                    ("/json", 200) if len(self.sent_s) % 5 else ("/api/ai/history/1", 503)
-                )
+                path, due = ("/json", 200) if len(self.sent_s) % 5 else ("/api/ai/history/1", 503)
                 self.sent_s.append(time.monotonic())
                 status = client.get(path).status_code
                 if status != due:
@@ -99,9 +96,7 @@ class Watched:
 
 
 @pytest.fixture(scope="module", params=VARIANTS)
-def watched(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Watched]:
+def watched(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     """Serve a variant, load it, and have it looked at for as long as the rules do."""
     program("prometheus")
     folder = tmp_path_factory.mktemp(request.param)
@@ -130,7 +125,7 @@ def watched(
 
 
 def test_every_query_of_the_dashboard_has_data(watched: Watched) -> None:
-    """No panel is empty or shows what is no number, whatever the variant's instrumentation calls its figures."""
+    """No panel is empty or shows what is no number, whatever the instrumentation calls its figures."""
 
     def shows(query: str) -> bool:
         found = ask(watched.prometheus, query)
@@ -138,7 +133,7 @@ def test_every_query_of_the_dashboard_has_data(watched: Watched) -> None:
 
     for title, queries in QUERIES.items():
         for query in queries:
-            assert until(lambda query=query: shows(query)), f"{title}: {query}"
+            assert until(partial(shows, query)), f"{title}: {query}"
 
 
 def test_the_figures_are_those_of_the_load(watched: Watched) -> None:
@@ -148,8 +143,8 @@ def test_the_figures_are_those_of_the_load(watched: Watched) -> None:
         ((_, value),) = ask(watched.prometheus, query)
         return value
 
-    assert watched.load.rate() > 10, "the machine is too busy; that shows nothing"
     assert until(lambda: 0.8 < one("sum(sut:requests:rate30s)") / watched.load.rate() < 1.2)
+    assert watched.load.rate() > 10, "the machine is too busy; that shows nothing"
     assert {labels["status"] for labels, value in ask(watched.prometheus, "sut:requests:rate30s > 0")} == {
         "2xx",
         "5xx",
