@@ -68,7 +68,7 @@ def test_nothing_outlives_a_kill(home: Home, engine: Engine) -> None:
 
 
 def test_a_kill_while_an_image_is_built_leaves_nothing(home: Home, engine: Engine) -> None:
-    """After kill -9 in the middle of a build no container of it is left, and the next run builds the image."""
+    """After kill -9 in the middle of a build none of its containers is left, and the next run builds it."""
     home.suite(blocks="1")
     (home.folder / "apps/plain/new").write_text(str(home.folder))  # so that there is something to build
     before = {container.id for container in engine.client.containers.list(all=True, ignore_removed=True)}
