@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from harness.cli import console, options, showing
-from harness.cli.holding import ask_once, hold, placement_here
+from harness.cli.holding import ask_once, backend_here, hold, placement_here
 from harness.ground import process
 from harness.ground.clock import SystemClock
 from harness.ground.errors import EnvironmentUnfit, GateFailed, Interrupted, VariantFailed
@@ -20,6 +20,7 @@ from harness.lifecycle import runner
 from harness.lifecycle.bench import Bench, Job
 from harness.lifecycle.sut import is_free
 from harness.lifecycle.verify import failures
+from harness.machine.services.catalogue import APART
 from harness.machine.services.keys import PASSWORD, USER
 from harness.output.progress import Progress
 from harness.records.project import Project, find_project
@@ -27,18 +28,20 @@ from harness.records.project import Project, find_project
 
 @click.command()
 @click.argument("names", nargs=-1, metavar="[VARIANT]...")
+@options.backend
 @options.apps
 @options.yes
 @options.as_json
-def verify(names: tuple[str, ...], apps: tuple[Path, ...], yes: bool, as_json: bool) -> None:
+def verify(names: tuple[str, ...], backend: str, apps: tuple[Path, ...], yes: bool, as_json: bool) -> None:
     """Hold variants to the contract; all of them where none is named."""
     project = find_project(Path.cwd())
     variants = project.variants(apps)
     kept = [name for name, variant in variants.items() if variant.framework != NO_FRAMEWORK]
     chosen = {name: variants[name] for name in choose(names or kept, kept, "variant with a contract")}
     ask_once(project, chosen, yes=yes)
-    job = _job(project, "verify", chosen, placement_here(None, None))
+    job = _job(project, "verify", chosen, placement_here(None, None), backend)
     out = console.complaints if as_json else console.out
+    out.print(f"started by the backend {job.backend}:", highlight=False)
     with Progress(out) as progress, hold(project, job, progress.tell) as bench:
         results = runner.check_contract(bench, project.apps / "contract", progress.tell)
     if as_json:
@@ -55,10 +58,17 @@ def verify(names: tuple[str, ...], apps: tuple[Path, ...], yes: bool, as_json: b
 @click.option("--port", type=click.IntRange(1, 65535), default=8000, show_default=True)
 @options.cpus
 @options.memory
+@options.backend
 @options.apps
 @options.yes
 def serve(
-    name: str, port: int, cpus: float | None, memory: int | None, apps: tuple[Path, ...], yes: bool
+    name: str,
+    port: int,
+    cpus: float | None,
+    memory: int | None,
+    backend: str,
+    apps: tuple[Path, ...],
+    yes: bool,
 ) -> None:
     """Serve one variant under its caps, with its services, until Ctrl-C."""
     project = find_project(Path.cwd())
@@ -70,7 +80,7 @@ def serve(
         raise EnvironmentUnfit(
             f"port {port} is in use", where="--port", remedy="choose another, or end its user"
         )
-    job = _job(project, "serve", chosen, placement_here(cpus, memory))
+    job = _job(project, "serve", chosen, placement_here(cpus, memory), backend, without=APART)
     with Progress(console.out) as progress, hold(project, job, progress.tell) as bench:
         _serve(bench, chosen[name], port)
 
@@ -84,7 +94,8 @@ def _serve(bench: Bench, variant: Variant, port: int) -> None:
     try:
         console.out.print(
             f"{variant.id} serves {sut.base_url} "
-            f"({caps.cpus:g} CPU, {format_size(caps.memory_bytes)}{held}); Ctrl-C ends it",
+            f"({caps.cpus:g} CPU, {format_size(caps.memory_bytes)}, "
+            f"by the backend {bench.backend.name}{held}); Ctrl-C ends it",
             highlight=False,
         )
         if PASSWORD in bench.for_clients:
@@ -103,6 +114,22 @@ def _serve(bench: Bench, variant: Variant, port: int) -> None:
     raise VariantFailed(f"ended with status {exit_status}", where=variant.id, log=process.last_lines(log))
 
 
-def _job(project: Project, what: str, variants: dict[str, Variant], placement: Placement) -> Job:
+def _job(
+    project: Project,
+    what: str,
+    variants: dict[str, Variant],
+    placement: Placement,
+    backend: str,
+    without: frozenset[str] = frozenset(),
+) -> Job:
     run_id = f"{SystemClock().utc():%Y%m%d-%H%M%S}-{what}"
-    return Job(run_id, variants, project.scenarios(), placement, Timing(0, 1), seed=0)
+    return Job(
+        run_id,
+        variants,
+        project.scenarios(),
+        placement,
+        Timing(0, 1),
+        seed=0,
+        backend=backend_here(backend),
+        without=without,
+    )

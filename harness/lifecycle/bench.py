@@ -36,6 +36,14 @@ class Job:
     timing: Timing
     seed: int
     backend: Literal["cgroup", "docker"] = "cgroup"
+    without: frozenset[str] = frozenset()
+    """Services that nobody is given here, whichever scenario needs them."""
+
+    @property
+    def services(self) -> tuple[str, ...]:
+        """The names of the services that are started, once each."""
+        needs = dict.fromkeys(need for scenario in self.scenarios.values() for need in scenario.services)
+        return tuple(need for need in needs if need not in self.without)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +119,10 @@ class Bench:
 def set_up(
     job: Job, journal: Journal, *, apps_root: Path, folder: Path, clock: Clock, tell: Tell
 ) -> Iterator[Bench]:
-    """Make environments, start the services that the scenarios need, and end them afterwards.
+    """Make environments, start the job's services, and end them afterwards.
 
     Raises EnvironmentUnfit or VariantFailed where that can't be done.
     """
-    needed = dict.fromkeys(need for scenario in job.scenarios.values() for need in scenario.services)
     backend: Backend = CgroupBackend(job.run, journal, clock)
     service_images: dict[str, str] = {}
     try:
@@ -125,13 +132,13 @@ def set_up(
             made = {
                 name: _image(engine, job, variant, apps_root, tell) for name, variant in job.variants.items()
             }
-            service_images = ensure_images(engine, needed, lambda text: tell(Preparing(text)))
+            service_images = ensure_images(engine, job.services, lambda text: tell(Preparing(text)))
         else:
             made = {name: _environment(variant, apps_root, tell) for name, variant in job.variants.items()}
-        if needed:
-            tell(Preparing(f"starting {', '.join(needed)}"))
+        if job.services:
+            tell(Preparing(f"starting {', '.join(job.services)}"))
         around = Surroundings(backend, journal, job.placement.service_cpus, folder, service_images)
-        services = start_services(needed, around)
+        services = start_services(job.services, around)
         apart = stay_off(job.placement)
         try:
             yield Bench(job, backend, made, services, apps_root, folder, clock)

@@ -1,4 +1,7 @@
-"""Runs with the backend `docker`, as a user starts them: whatever their end, only what is foreign is left."""
+"""The backend `docker` as a user meets it, in runs and in the commands that only start variants.
+
+Whatever their end, only what is foreign is left.
+"""
 
 import json
 import signal
@@ -6,8 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
-from containing import foreign, labelled, marks, own_variant
+from containing import BASE, foreign, labelled, marks, own_variant
 from parties import until
 from running import LEFT_WITHIN_S, ROOT, Home, codes
 
@@ -149,6 +153,46 @@ def test_a_base_variant_is_measured_with_every_service(home: Home, engine: Engin
     # Not whether each is valid: a second is too short for the hit rate of `text`.
     wrong = {"errors", "trial-failed", "sut-crashed", "oom-killed", "caps-not-enforced", "count-mismatch"}
     assert {name: wrong & of.keys() for name, of in found.items() if wrong & of.keys()} == {}
+
+
+@pytest.mark.timeout(900)  # its image is built from nothing
+def test_the_contract_of_an_image_is_verified(home: Home, engine: Engine) -> None:
+    """`webdyno verify` holds a base variant in containers to every case, and leaves none."""
+    (home.folder / "apps/flask-gunicorn").symlink_to(ROOT / "apps/flask-gunicorn")
+    with home.start("verify", "flask-gunicorn", "--yes", "--json") as command:
+        ended = command.end(bound_s=800)
+        assert labelled(engine, command.child.pid) == []
+    assert ended.status == 0, ended
+    assert "by the backend docker" in ended.complaint
+    (cases,) = json.loads(ended.output).values()
+    unchecked = {case["difference"] for case in cases if not case["passed"]}
+    assert all("is for a variant without" in why for why in unchecked), unchecked
+
+
+def test_a_mistake_of_the_image_is_found_where_it_is(home: Home) -> None:
+    """What only the image answers wrong breaks the contract with the engine, and not without it."""
+    home.scenarios({})
+    (home.folder / "apps/plain/Dockerfile").write_text(
+        f"FROM {BASE}\nCOPY apps/plain /apps/plain\n"
+        "RUN sed -i 's/Hello, World!/Hello, Word!/' /apps/plain/server.py && chmod -R a+rX /apps\n"
+    )
+    ended = [home.do("verify", "plain", "--backend", backend) for backend in ("docker", "cgroup")]
+    assert [one.status for one in ended] == [1, 0], ended
+    assert "does not keep the contract: plain" in ended[0].complaint
+
+
+def test_a_variant_is_served_from_a_container(home: Home, engine: Engine) -> None:
+    """`webdyno serve` serves from one container under the caps until Ctrl-C, which removes it."""
+    home.scenarios({})
+    with home.start("serve", "plain", "--port", "9021", "--memory", "96m") as command:
+        assert until(lambda: command.said("by the backend docker); Ctrl-C ends it"), bound_s=200)
+        (name,) = labelled(engine, command.child.pid)
+        assert engine.client.containers.get(name).attrs["HostConfig"]["Memory"] == 96 << 20
+        assert httpx.get("http://127.0.0.1:9021/json").json() == {"message": "Hello, World!"}
+        command.signal(signal.SIGINT)
+        ended = command.end(bound_s=20)
+        assert labelled(engine, command.child.pid) == []
+    assert ended.status == 0, ended
 
 
 @pytest.mark.parametrize(

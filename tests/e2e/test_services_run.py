@@ -134,6 +134,20 @@ def test_serve_says_who_its_user_is(home: Home) -> None:
     assert len(passwords) == 2
 
 
+def test_serve_starts_what_it_gives(home: Home) -> None:
+    """What would change every answer is given to no served variant, and so is neither started nor named."""
+    text = SCENARIO.replace('"keys")', '"keys", "tls", "rate-limit")')
+    (home.folder / "scenarios/greets.py").write_text(text)
+    with home.start("serve", "telling", "--port", "9013", "--yes") as command:
+        command.await_said("serves http://127.0.0.1:9013")
+        (journal,) = (home.folder / "state").glob("*/journal.jsonl")
+        made = journal.read_text()
+        command.signal(signal.SIGINT)
+        ended = command.end(bound_s=15)
+    assert "starting valkey, llm, keys\n" in ended.output
+    assert ("-valkey-" in made, "-tls-" in made) == (True, False)
+
+
 def test_doctor_says_which_valkey_there_is(home: Home) -> None:
     """The pinned wheel's version is shown."""
     ended = home.do("doctor", "--json")

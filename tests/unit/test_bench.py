@@ -1,14 +1,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
-from harness.ground.model import Cell, Load, PlannedTrial, Scenario
+from harness.ground.model import Cell, Load, PlannedTrial, Scenario, Timing
 from harness.lifecycle import bench as module
 from harness.lifecycle.bench import Bench, Job
 from harness.machine.services.catalogue import given_by
@@ -67,6 +67,16 @@ def test_a_trial_is_given_what_its_scenario_needs(monkeypatch: pytest.MonkeyPatc
         *(everything, everything | limited),
     ]
     assert [service.resets for service in services] == [6, 6, 6, 6]
+
+
+def test_a_service_is_started_once_and_not_for_nobody() -> None:
+    """What several scenarios need is started once; what nobody is given here is not, whoever needs it."""
+    needs = {"documents": ("postgres", "keys"), "auth": ("keys",), "tls": ("tls",)}
+    scenarios = {name: Scenario(name, "", needed, ()) for name, needed in needs.items()}
+    anything: Any = None
+    job = Job("r", {}, scenarios, anything, Timing(0, 1), seed=0)
+    assert job.services == ("postgres", "keys", "tls")
+    assert replace(job, without=frozenset({"tls"})).services == ("postgres", "keys")
 
 
 def test_the_quantised_classifier_is_a_classifier() -> None:
