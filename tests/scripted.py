@@ -134,6 +134,14 @@ def serving(
         server.stop()
 
 
+@contextlib.contextmanager
+def silent_port() -> Iterator[int]:
+    """Hold a port on which nobody listens, so that nobody else can."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield int(taken.getsockname()[1])
+
+
 def replies(*answers: bytes) -> Script:
     """Return a script: one answer a request, then wait until the client closes."""
 

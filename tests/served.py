@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
 import os
-import socket
 import ssl
 import subprocess
 import time
@@ -18,6 +18,7 @@ import pytest
 
 from harness.ground import process
 from harness.ground.model import Caps
+from harness.lifecycle.sut import is_free
 from harness.machine import environments
 from harness.machine.services.tls import CA_FILE, CERT, KEY
 from harness.records import manifest
@@ -29,6 +30,10 @@ PATIENCE_S = 60
 """A bound for what must come about at some time, on a machine with other things to do."""
 EVERYTHING = frozenset({"classifier", "keys", "llm", "postgres", "valkey"})
 """The services of `with_everything`."""
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_PORTS = range(20000 + 1000 * _WORKER, 21000 + 1000 * _WORKER)
+"""Of this process alone, and below those that the kernel gives: whoever listens later finds its port free."""
+_turns = itertools.count(os.getpid() * 7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +57,9 @@ Serve = Callable[..., AbstractContextManager[Served]]
 
 
 def free_port() -> int:
-    """Return a port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port that nothing listens on, another one each time."""
+    ports = (_PORTS[turn % len(_PORTS)] for turn in itertools.islice(_turns, len(_PORTS)))
+    return next(port for port in ports if is_free(port))
 
 
 def wait_until(ready: Callable[[], bool], child: subprocess.Popen[bytes], log: Path) -> None:

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, expect, sync_playwright
+from served import PATIENCE_S
 
 SWITCH = "WEBDYNO_BROWSER"
 """`off` leaves the tests out that need a browser, where there can be none."""
@@ -54,6 +55,7 @@ def watching(url: str) -> Iterator[Watched]:
     """
     origin = url.replace("127.0.0.1", HOST)
     program = chromium()
+    expect.set_options(timeout=1000 * PATIENCE_S)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=program,

@@ -14,7 +14,19 @@ from pathlib import Path
 import psycopg
 import pytest
 from language_model import LanguageModel, serving_a_model
-from served import APPS, POOL_SIZE, VARIANTS, Database, Serve, Served, accepts, free_port, serving, wait_until
+from served import (
+    APPS,
+    PATIENCE_S,
+    POOL_SIZE,
+    VARIANTS,
+    Database,
+    Serve,
+    Served,
+    accepts,
+    free_port,
+    serving,
+    wait_until,
+)
 
 from harness.ground import process
 from harness.ground.clock import SystemClock
@@ -55,7 +67,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
         yield Database(url, log)
     finally:
         process.signal_group(child.pid, signal.SIGINT)  # does not wait for the clients
-        process.end(child, grace_s=10)
+        process.end(child, grace_s=PATIENCE_S)
         shutil.rmtree(cluster.home)
 
 

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
+from served import free_port
+
 
 class Gate:
     """Listens on a port of 127.0.0.1 and hands everything on to a server, and back."""
@@ -17,8 +19,8 @@ class Gate:
         parts = urlsplit(url)
         assert parts.port is not None
         self._behind = ("127.0.0.1", parts.port)
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
+        self.port = free_port()  # which nobody else is given while the gate is shut
+        self._listener = socket.create_server(("127.0.0.1", self.port))
         self.url = url.replace(f":{parts.port}", f":{self.port}")
         """The server's URL by way of this gate."""
         self._stuck = False
@@ -51,6 +53,9 @@ class Gate:
                 near, _ = listener.accept()
                 far = socket.create_connection(self._behind)
                 self._open += (near, far)
+                if listener.fileno() < 0:  # it was shut meanwhile
+                    _close(near)
+                    _close(far)
                 for pair in ((near, far), (far, near)):
                     threading.Thread(target=self._carry, args=pair, daemon=True).start()
 

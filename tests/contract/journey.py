@@ -10,12 +10,15 @@ import secrets
 import sys
 from typing import Any
 
+import httpx
+
 
 def main(folder: str, url: str, password: str) -> None:
     """Do what a user does; raise where an answer is not the one that is due."""
     sys.path.insert(0, folder)
     package = importlib.import_module("client")
-    anybody = package.Client(base_url=url, raise_on_unexpected_status=True)
+    patient = httpx.Timeout(60)
+    anybody = package.Client(base_url=url, timeout=patient, raise_on_unexpected_status=True)
     models = importlib.import_module("client.models")
 
     def answer_of(operation: str, client: Any, **arguments: Any) -> Any:  # noqa: ANN401 - generated
@@ -43,7 +46,7 @@ def main(folder: str, url: str, password: str) -> None:
     wrong = ask("token", body=models.TokenForm(username="webdyno", password="wrong"))
     assert wrong.code == "unauthorized"
     granted = ask("token", body=models.TokenForm(username="webdyno", password=password))
-    user = package.AuthenticatedClient(base_url=url, token=granted.access_token)
+    user = package.AuthenticatedClient(base_url=url, timeout=patient, token=granted.access_token)
     task = models.TextRequest.from_dict(
         {"task_type": "summary", "content": f"What is a dynamometer for? {secrets.token_hex(8)}"}
     )
@@ -52,7 +55,7 @@ def main(folder: str, url: str, password: str) -> None:
     assert first.parsed == second.parsed
     assert first.parsed.task_type == "summary"
     assert first.parsed.result
-    stranger = package.AuthenticatedClient(base_url=url, token="of somebody else")
+    stranger = package.AuthenticatedClient(base_url=url, timeout=patient, token="of somebody else")
     history = ask("history", user_id=7)
     assert len(history.history) == 100
     assert " of user 7: " in history.history[0].content

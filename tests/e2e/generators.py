@@ -122,7 +122,7 @@ def join(
     )
 
 
-def part(worker: subprocess.Popen[str], within_s: float = 10.0) -> str:
+def part(worker: subprocess.Popen[str], within_s: float = 60.0) -> str:
     """Wait for a worker's end and return what it said; it is gone afterwards."""
     try:
         return worker.communicate(timeout=within_s)[0]

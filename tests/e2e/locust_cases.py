@@ -103,7 +103,7 @@ class Case:
                 start_new_session=True,
             )
 
-    def end(self, bound_s: float = 30.0) -> int:
+    def end(self, bound_s: float = 120.0) -> int:
         """Wait for its end and return its exit status."""
         assert self.child is not None
         try:

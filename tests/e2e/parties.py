@@ -1,6 +1,8 @@
 """Real parties for the tests of this folder: small programs, and how to see that they are gone."""
 
+import contextlib
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -48,6 +50,13 @@ def alive(pids: Iterable[int]) -> list[int]:
         if state not in "ZX":
             running.append(pid)
     return running
+
+
+def kill(pids: Iterable[int]) -> None:
+    """Kill processes, of which some may have ended meanwhile."""
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def groups_of(run: str) -> list[str]:

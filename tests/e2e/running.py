@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from parties import until
+from parties import kill, until
 
 ROOT = Path(__file__).parents[2]
 APPS = Path(__file__).parent / "apps"
@@ -171,8 +171,7 @@ class Command:
             self.child.kill()
         self.child.wait()
         until(lambda: not self.home.left({self.child.pid}), bound_s=15)
-        for pid in self.home.processes():
-            os.kill(pid, signal.SIGKILL)
+        kill(self.home.processes())
 
     def said(self, text: str) -> bool:
         """Return whether it has printed this."""

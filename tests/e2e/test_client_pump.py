@@ -57,7 +57,8 @@ def test_a_user_killed_while_it_waits_leaves_nothing_behind(source: Sources) -> 
     with serving(silent) as server, talking(server.url, source) as talk:
         before = len(descriptors())
         users = [gevent.spawn(ask_forever, talk.client(), []) for _ in range(20)]
-        gevent.sleep(0.1)
+        while talk.recorder.sent < 20:
+            gevent.sleep(0.01)
         gevent.killall(users)
         assert all(user.dead for user in users)
         release.set()
@@ -171,14 +172,14 @@ def test_connections_that_come_and_go_get_their_own_answers(source: Sources) -> 
     closing = HELLO.replace(b"Content", b"Connection: close\r\nContent")
     with Responder(closing) as server, talking(server.url, source) as talk:
         answers: list[bytes] = []
-        for _ in range(5):
-            users = [gevent.spawn(ask_forever, talk.client(2), answers) for _ in range(20)]
-            gevent.sleep(0.05)
+        for had in range(0, 500, 100):
+            users = [gevent.spawn(ask_forever, talk.client(), answers) for _ in range(20)]
+            while len(answers) < had + 100:
+                gevent.sleep(0.01)
             gevent.killall(users)
         assert talk.pump.waiting == 0
     assert talk.errors == []
     assert set(answers) == {b"hello"}
-    assert len(answers) > 100
 
 
 def test_timers_are_on_time_while_each_answer_costs_a_millisecond(source: Sources) -> None:
@@ -192,17 +193,15 @@ def test_timers_are_on_time_while_each_answer_costs_a_millisecond(source: Source
     with Responder() as server, talking(server.url, source) as talk:
         due = Expect(check=costly, remember=False)
         users = [gevent.spawn(ask_forever, talk.client(), [], due) for _ in range(100)]
-        gevent.sleep(0.2)
-        worst_s, rounds = 0.0, 0
-        end_s = time.monotonic() + 1
-        while time.monotonic() < end_s:
+        while talk.recorder.sent < 500:
+            gevent.sleep(0.01)
+        worst_s = 0.0
+        for _ in range(100):
             before_s = time.thread_time()  # what others take of the CPU is not the pump's fault
             gevent.sleep(0.001)
             worst_s = max(worst_s, time.thread_time() - before_s)
-            rounds += 1
         gevent.killall(users)
     assert talk.errors == []
-    assert rounds > 20
     assert worst_s < 0.010
 
 

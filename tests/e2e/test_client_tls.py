@@ -14,7 +14,7 @@ from pathlib import Path
 import gevent
 import pytest
 import trustme
-from scripted import HELLO, Peer, replies, replies_and_ends, serving
+from scripted import HELLO, Peer, replies, serving
 from talking import Sources, talking
 
 from harness.ground.errors import UsageError
@@ -182,13 +182,22 @@ def test_a_drop_between_two_requests_is_one_error(
     source: Sources, server_side: ssl.SSLContext, ca_file: str
 ) -> None:
     """A keep-alive connection that ends is counted as `closed`, then opened anew."""
+    ended = threading.Event()
+
+    def script(peer: Peer) -> None:
+        peer.request()
+        peer.send(HELLO)
+        peer.socket.close()
+        ended.set()
+
     with (
-        serving(replies_and_ends(HELLO), replies(HELLO), tls=server_side) as server,
+        serving(script, replies(HELLO), tls=server_side) as server,
         talking(server.url, source) as talk,
     ):
         client = talk.client(ca_file=ca_file)
         assert client.get("/") is not None
-        gevent.sleep(0.05)
+        assert ended.wait(10)
+        gevent.sleep(0.05)  # the pump looks
         assert client.get("/") is None
         assert talk.kinds == ["closed"]
         assert client.get("/") is not None

@@ -94,7 +94,7 @@ def test_a_polite_end_leaves_nothing(home: Home, engine: Engine) -> None:
     with home.start("run", "--suite", "tiny.toml") as command:
         command.await_load()
         command.signal(signal.SIGINT)
-        assert command.end(bound_s=20).status == 130
+        assert command.end().status == 130
         assert labelled(engine, command.child.pid) == []
 
 

@@ -123,7 +123,7 @@ def call(command: str, checkout: Path) -> str:
         env=environment(checkout),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=400,
     )
     busy = done.returncode == 4 and spoiled_by_others(checkout)
     assert done.returncode == 0 or busy, f"{command}\n{done.stdout}\n{done.stderr}"
@@ -153,6 +153,7 @@ def files_of(run: Path) -> set[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_every_command_does_what_it_says(checkout: Path) -> None:
     """Every documented command ends with 0, in the order in which it is read, and leaves what is listed."""
     listed = set(keys(text_of("results/README.md")))
@@ -212,7 +213,7 @@ def served_until_interrupted(command: str, checkout: Path) -> None:
         assert httpx.get(f"{url}/json").json() == {"message": "Hello, World!"}
         served.wait_until(lambda: b"Ctrl-C ends it" in log.read_bytes(), child, log)
         child.send_signal(signal.SIGINT)
-        assert child.wait(30) == 0
+        assert child.wait(served.PATIENCE_S) == 0
     finally:
         child.kill()
         child.wait()

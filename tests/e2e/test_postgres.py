@@ -13,9 +13,10 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from parties import until
+from served import accepts
 from servicing import ServiceRun, is_open, killed
 
-from harness.ground.clock import SystemClock
 from harness.ground.errors import EnvironmentUnfit, UsageError
 from harness.machine.custody import collector
 from harness.machine.custody.journal import Database, read
@@ -166,15 +167,10 @@ def _as_user_with_createdb(server: PostgresService, home: Path) -> str:
     port = urlsplit(server.url).port
     assert server.party is not None
     os.kill(int((home / "data" / "postmaster.pid").read_text().split()[0]), 1)
-    for _ in range(100):
-        try:
-            with psycopg.connect(
-                f"postgresql://postgres@127.0.0.1:{port}/postgres", autocommit=True
-            ) as connection:
-                connection.execute("CREATE ROLE guest LOGIN CREATEDB PASSWORD 'hush+4711'")
-                break
-        except psycopg.OperationalError:
-            SystemClock().sleep(0.05)
+    trusted = f"postgresql://postgres@127.0.0.1:{port}/postgres"
+    assert until(lambda: accepts(trusted))  # once it has read the file
+    with psycopg.connect(trusted, autocommit=True) as connection:
+        connection.execute("CREATE ROLE guest LOGIN CREATEDB PASSWORD 'hush+4711'")
     return f"postgresql://guest:hush+4711@127.0.0.1:{port}/postgres"
 
 

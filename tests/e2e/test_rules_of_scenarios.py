@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 from pathlib import Path
 
 import pytest
-from parties import as_root
+from parties import as_root, kill
 from running import ROOT, Home, codes
 
 from harness.judgement.rules import BY_CODE
@@ -76,8 +74,7 @@ def test_a_generator_that_is_killed_is_told(tmp_path: Path) -> None:
     home.suite(window_s="2")
     with home.run("--json") as command:
         command.await_load()
-        for pid in home.generators():
-            os.kill(pid, signal.SIGKILL)
+        kill(home.generators())
         ended = command.end()
     found = codes(ended)["plain"]
     assert {code: found.get(code) for code in RULES_BROKEN_BY_KILLING} == RULES_BROKEN_BY_KILLING, found

@@ -58,15 +58,18 @@ def stats(service: LlmService) -> dict[str, int]:
 
 
 def talk(service: LlmService, sent: bytes, *, ends: bool = True) -> bytes:
-    """Send bytes over a connection of one's own and return all that comes, up to its end if it ends."""
+    """Send bytes over a connection of one's own and return all that comes, up to its end if it ends.
+
+    Where it does not, that is up to half a second in which nothing comes after something has.
+    """
     parts = urlsplit(service.url)
     with socket.create_connection((str(parts.hostname), int(parts.port or 0)), timeout=10) as peer:
         peer.sendall(sent)
-        peer.settimeout(10 if ends else 0.5)
         received = b""
         try:
             while data := peer.recv(65536):
                 received += data
+                peer.settimeout(10 if ends else 0.5)
         except TimeoutError:
             assert not ends, received
         else:
@@ -167,14 +170,14 @@ def test_an_answer_takes_its_time_and_others_do_not_wait(run: ServiceRun) -> Non
     due = [Model(slow).reply(prompt).latency_s for prompt in prompts]
     late = [real - latency for real, latency in zip(took, due, strict=True)]
     assert min(late) > -0.005
-    assert max(late) < 1.5  # beside each other: one after the other they would take 6 s
-    assert sum(due) > 5
+    assert max(took) < sum(due) / 2  # beside each other, not one after the other
 
 
 def test_a_stream_comes_bit_by_bit(run: ServiceRun) -> None:
     """Words come before the answer is whole, and its end comes after its latency."""
     service = start(run, Behaviour(800, 800))
     with client(service) as llm:
+        llm.models.list()  # opens what is opened once
         begun = time.monotonic()
         moments = [
             time.monotonic() - begun
@@ -182,8 +185,8 @@ def test_a_stream_comes_bit_by_bit(run: ServiceRun) -> None:
                 model="m", messages=[{"role": "user", "content": "a"}], stream=True
             )
         ]
-    assert 0.15 < moments[0] < 0.6
-    assert moments[-1] > 0.79
+    assert moments[0] > 0.15
+    assert moments[-1] > max(0.79, moments[0] + 0.2)
     assert len({round(moment, 2) for moment in moments}) > 3
 
 

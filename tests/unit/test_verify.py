@@ -2,11 +2,10 @@ from __future__ import annotations
 
 import json
 import re
-import socket
 from pathlib import Path
 
 import pytest
-from scripted import Peer, serving
+from scripted import Peer, serving, silent_port
 
 from harness.ground.errors import UsageError
 from harness.lifecycle.matching import differences
@@ -62,10 +61,9 @@ def test_a_difference_is_named_with_its_place(due: object, seen: object, line: s
 
 def test_a_silent_port_fails_every_case_without_an_error() -> None:
     """A variant that is not there fails its cases readably, and nothing is raised."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))  # bound, not listening: nobody else can answer there
+    with silent_port() as port:
         cases = for_endpoints(load_cases(CONTRACT), ("GET /healthz",))[:2]
-        results = verify(f"http://127.0.0.1:{taken.getsockname()[1]}", cases)
+        results = verify(f"http://127.0.0.1:{port}", cases)
     assert [result.passed for result in results] == [False, False]
     assert all(result.difference.startswith("no answer: ConnectError") for result in results)
 
