@@ -13,22 +13,25 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.ground.errors import EnvironmentUnfit, WebdynoError
-from harness.machine.engine import IMAGE_LABEL, Engine, answering, refused
+from harness.machine.engine import IMAGE_LABEL, REPOSITORY, Engine, EngineLost, answering, refused, words_of
 
 BASE_VARIABLE = "PYTHON_IMAGE"
 _BASE = "python:{version}-slim-bookworm"
 _VERSION = "3.13"
-_REPOSITORY = "webdyno/"
-_GIVEN = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+GIVEN = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 """What a build inherits from us, where it is set; the variables of pip never reach the finished image."""
 _UNREACHABLE = (
     "name resolution",
+    "failure resolving",
     "no such host",
     "failed to establish a new connection",
     "connection refused",
     "i/o timeout",
     "tls handshake timeout",
+    "timed out",
+    "timeout exceeded",
     "network is unreachable",
+    "cannot connect to proxy",
 )
 _NOT_PULLED = ("pull access denied", "manifest unknown", "toomanyrequests")
 Report = Callable[[str], None]
@@ -58,22 +61,23 @@ def base_image(version: str | None = None) -> str:
     return os.environ.get(BASE_VARIABLE) or _BASE.format(version=version or _VERSION)
 
 
-def ensure_pulled(engine: Engine, name: str, report: Report) -> str:
-    """Return the id of an image of others; pulled now if need be. Raises EnvironmentUnfit."""
-    from docker.errors import APIError
+def ensure_pulled(engine: Engine, name: str, report: Report, variable: str = BASE_VARIABLE) -> str:
+    """Return the id of an image of others, which a variable may name; pulled now if need be.
 
+    Raises EnvironmentUnfit.
+    """
     with answering(engine.address):
         if not _is_there(engine, name):
             report(f"pulling {name}")
-            try:
-                engine.client.images.pull(name)
-            except APIError as error:
-                words = " ".join(str(error.explanation or error).split())
+            words = _pull(engine, name)
+            if "no space left" in words.lower():
+                raise refused(words, engine.address)
+            if words:
                 raise EnvironmentUnfit(
                     f"the image {name} can't be had: {words[:300]}",
                     where=engine.address,
-                    remedy=f"check the network, or name one that is here: {BASE_VARIABLE}=…",
-                ) from error
+                    remedy=f"check the network, or name one that is here: {variable}=…",
+                )
         return str(engine.client.images.get(name).id)
 
 
@@ -86,11 +90,17 @@ def ensure_built(engine: Engine, recipe: Recipe, report: Report) -> str:
     content = json.dumps([dict(recipe.arguments), recipe.base_id, recipe.target], sort_keys=True).encode()
     context = _pack(recipe.files)
     key = hashlib.sha256(context + content).hexdigest()[:24]
-    tag = f"{_REPOSITORY}{re.sub(r'[^a-z0-9._-]+', '-', recipe.name.lower())}:{key}"
+    tag = f"{REPOSITORY}{re.sub(r'[^a-z0-9._-]+', '-', recipe.name.lower())}:{key}"
     with answering(engine.address):
         if not _is_there(engine, tag):
             report(f"building the image of {recipe.name}")
             _build(engine, recipe, context, tag, report)
+            if not _is_there(engine, tag):
+                raise EngineLost(
+                    f"the build of the image of {recipe.name} was cut short",
+                    where=engine.address,
+                    remedy="the engine's own log says why",
+                )
     return tag
 
 
@@ -99,6 +109,21 @@ def files_of(folder: Path, target: str) -> Iterator[tuple[str, bytes]]:
     for path in sorted(folder.rglob("*")):
         if path.is_file() and "__pycache__" not in path.parts:
             yield f"{target}/{path.relative_to(folder)}", path.read_bytes()
+
+
+def _pull(engine: Engine, name: str) -> str:
+    """Return why an image can't be pulled, in the engine's words; empty where it is here now."""
+    from docker.errors import APIError
+    from docker.utils import parse_repository_tag
+
+    repository, tag = parse_repository_tag(name)
+    words = ""
+    try:
+        for told in engine.client.api.pull(repository, tag=tag or "latest", stream=True, decode=True):
+            words = words or str(told.get("error", ""))  # of what went wrong once the answer had begun
+    except APIError as error:
+        return words_of(error)
+    return " ".join(words.split())
 
 
 def _is_there(engine: Engine, tag: str) -> bool:
@@ -123,7 +148,7 @@ def _pack(files: Iterable[tuple[str, bytes]]) -> bytes:
 
 
 def _build(engine: Engine, recipe: Recipe, context: bytes, tag: str, report: Report) -> None:
-    arguments = {name: os.environ[name] for name in _GIVEN if name in os.environ}
+    arguments = {name: os.environ[name] for name in GIVEN if name in os.environ}
     said: list[str] = []
     for told in engine.client.api.build(
         fileobj=io.BytesIO(context),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from harness.ground.errors import EnvironmentUnfit
 
 if TYPE_CHECKING:
     from docker import DockerClient
+    from docker.errors import APIError
 
 RUN_LABEL = "webdyno.run"
 """What a run makes carries it, with the run's id and the harness's pid."""
@@ -28,10 +29,16 @@ _OLDEST_API = (1, 41)
 """Docker 20.10's: the first that knows control groups of version 2, and what Podman offers."""
 _DEFAULT = "unix:///var/run/docker.sock"
 _PATIENCE_S = 60
+_APART = frozenset({"name=rootless", "name=userns"})
+"""What an engine says of itself whose containers have users of their own, and maybe a network."""
+REPOSITORY = "webdyno/"
+"""What the names of our images begin with. A user's own that is made of one inherits its label alone."""
+_COMPOSED = "webdyno-compose/"
+"""Likewise of those that `docker-compose.yml` builds."""
 
 
 class EngineLost(EnvironmentUnfit):
-    """The engine does not answer any more: no further trial can begin."""
+    """The engine can't be used, or not any more, whatever the variant: no further trial can begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +48,8 @@ class Engine:
     address: str
     version: str
     """Such as `20.10.24`."""
+    host: str
+    """The name of the machine that it runs on, as it says."""
     client: DockerClient = field(repr=False)
 
 
@@ -55,29 +64,40 @@ def connect(address: str | None = None, patience_s: int = _PATIENCE_S) -> Engine
 
     with answering(address):
         client = docker.DockerClient(base_url=address, version="auto", timeout=patience_s)
-        offered = client.version()
-    found = offered["ApiVersion"]
-    if tuple(int(part) for part in found.split(".")) < _OLDEST_API:
+        offered, itself = client.version(), client.info()
+    try:
+        _insist(address, offered, itself)
+    except EnvironmentUnfit:
         client.close()
-        raise EnvironmentUnfit(
-            f"the engine {offered['Version']} is too old: it offers API {found}",
-            where=address,
-            remedy=f"API {_OLDEST_API[0]}.{_OLDEST_API[1]} is the least: install Docker 20.10 or newer",
-        )
-    return Engine(address, offered["Version"].partition("+")[0], client)
+        raise
+    return Engine(address, offered["Version"].partition("+")[0], itself.get("Name", ""), client)
+
+
+def insist_on_this_machine(engine: Engine) -> None:
+    """Raise EnvironmentUnfit for an engine whose containers are hardly to be seen from here."""
+    if engine.host != socket.gethostname():
+        raise EnvironmentUnfit(f"the engine runs on {engine.host or 'another machine'}, as it says")
 
 
 @contextmanager
 def answering(address: str) -> Iterator[None]:
     """Turn what the engine's client raises into an error that says what to do; raises EnvironmentUnfit."""
+    from docker.credentials.errors import StoreError
     from docker.errors import APIError, DockerException
     from requests.exceptions import RequestException
+    from urllib3.exceptions import HTTPError
 
     try:
         yield
     except APIError as error:
-        raise refused(" ".join(str(error.explanation or error).split()), address) from error
-    except (DockerException, RequestException) as error:
+        raise refused(words_of(error), address) from error
+    except StoreError as error:
+        raise EnvironmentUnfit(
+            f"Docker's own way to credentials fails: {error}",
+            where="~/.docker/config.json",
+            remedy="correct credsStore and credHelpers there, or remove them",
+        ) from error
+    except (DockerException, RequestException, HTTPError) as error:  # the last from within an answer
         raise EngineLost(
             f"the container engine does not answer: {type(error).__name__}",
             where=address,
@@ -85,15 +105,24 @@ def answering(address: str) -> Iterator[None]:
         ) from error
 
 
+def words_of(error: APIError) -> str:
+    """Return the engine's own words, in one line."""
+    return " ".join(str(error.explanation or error).split())
+
+
 def refused(explanation: str, address: str) -> EnvironmentUnfit:
     """Return the error for what the engine would not do, in its own words."""
     if "no space left" in explanation.lower():
-        return EnvironmentUnfit(
+        return EngineLost(
             "the container engine has no space left on its disk",
             where=address,
             remedy="webdyno clean removes our images; docker system df shows what else there is",
         )
-    return EnvironmentUnfit(f"the container engine refuses: {explanation[:500]}", where=address)
+    return EnvironmentUnfit(
+        f"the container engine refuses: {explanation[:500]}",
+        where=address,
+        remedy="its own log may say more; --backend cgroup does without it",
+    )
 
 
 def label_of(run: str, pid: int) -> str:
@@ -102,7 +131,7 @@ def label_of(run: str, pid: int) -> str:
 
 
 def remove_labelled(address: str, label: str, settle_s: float = 0.5) -> tuple[str, ...]:
-    """Remove the containers, networks and volumes that carry a label; return what is left, in words.
+    """Remove the containers that carry a label; return what is left, in words.
 
     Looks twice, since the engine may still be making what a killed harness asked for.
     """
@@ -126,19 +155,32 @@ def remove_ours(engine: Engine) -> tuple[tuple[str, ...], int]:
     with answering(engine.address):
         before = _layers_bytes(engine.client)
         left = list(_remove(engine.client, RUN_LABEL))
-        ours: dict[str, Any] = {"label": IMAGE_LABEL}
-        for image in engine.client.images.list(filters=ours):
-            for name in image.tags or (str(image.id),):
+        labelled: dict[str, Any] = {"label": IMAGE_LABEL}
+        for image in engine.client.images.list(filters=labelled):
+            for name in _own_names(image.tags) if image.tags else (str(image.id),):
                 try:
                     engine.client.images.remove(name)
                 except APIError as error:
                     if error.status_code != 404:  # went with another one
-                        left.append(f"image {name}, which a container uses")
-        return tuple(left), max(0, before - _layers_bytes(engine.client))
+                        left.append(f"image {name} ({words_of(error)[:200]})")
+        after = _layers_bytes(engine.client)
+        return tuple(left), 0 if before is None or after is None else max(0, before - after)
 
 
-def _layers_bytes(client: DockerClient) -> int:
-    return int(client.df().get("LayersSize") or 0)
+def _own_names(tags: Iterable[str]) -> tuple[str, ...]:
+    """Return which names of an image are ours; Podman puts `localhost/` before them."""
+    return tuple(tag for tag in tags if tag.removeprefix("localhost/").startswith((REPOSITORY, _COMPOSED)))
+
+
+def _layers_bytes(client: DockerClient) -> int | None:
+    """Return how much room all images take; None where the engine takes too long to add it up."""
+    from docker.errors import APIError
+    from requests.exceptions import Timeout
+
+    try:
+        return int(client.df().get("LayersSize") or 0)
+    except (APIError, Timeout):
+        return None
 
 
 def _remove(client: DockerClient, label: str) -> tuple[str, ...]:
@@ -154,10 +196,6 @@ def _remove(client: DockerClient, label: str) -> tuple[str, ...]:
         except APIError as error:
             if error.status_code != 409:  # its removal is in progress
                 left.append(f"container {container.name}")
-    for network in client.networks.list(filters=wanted):
-        network.remove()
-    for volume in client.volumes.list(filters=wanted):
-        volume.remove(force=True)
     return tuple(left)
 
 
@@ -170,6 +208,23 @@ def _configured() -> str:
 
     context = ContextAPI.get_current_context()
     return (context.Host if context is not None else None) or _DEFAULT
+
+
+def _insist(address: str, offered: Mapping[str, Any], itself: Mapping[str, Any]) -> None:
+    """Raise EnvironmentUnfit for an engine that is too old, or whose containers share too little with us."""
+    found: str = offered["ApiVersion"]
+    if tuple(int(part) for part in found.split(".")) < _OLDEST_API:
+        raise EnvironmentUnfit(
+            f"the engine {offered['Version']} is too old: it offers API {found}",
+            where=address,
+            remedy=f"API {_OLDEST_API[0]}.{_OLDEST_API[1]} is the least: install Docker 20.10 or newer",
+        )
+    if _APART & frozenset(itself.get("SecurityOptions") or ()):
+        raise EnvironmentUnfit(
+            "the engine is rootless or remaps users: its containers share neither users nor network with us",
+            where=address,
+            remedy="use one that runs as root without userns-remap, or --backend cgroup, which needs no root",
+        )
 
 
 def _knock(address: str) -> None:

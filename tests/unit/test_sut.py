@@ -22,6 +22,7 @@ from harness.lifecycle import sut
 from harness.lifecycle.sut import POOL_VARIABLE, Sut, SutDidNotStart, is_free, pool_size, start_sut
 from harness.lifecycle.verify import verify
 from harness.machine.backends.backend import Confinement, Look, Party
+from harness.machine.engine import refused
 from harness.machine.environments import Environment
 from harness.machine.services.certificates import certificates
 from harness.machine.services.tls import CA_FILE, Tls
@@ -72,15 +73,15 @@ class FakeBackend:
     """A backend whose parties are made up; writes to the log what the program would."""
 
     party: FakeParty
-    refuses: bool = False
+    refuses: EnvironmentUnfit | None = None
     name: str = "fake"
     asked: list[Confinement] = field(default_factory=list)
 
     def start(self, confinement: Confinement) -> Party:
         """Return the party."""
         self.asked.append(confinement)
-        if self.refuses:
-            raise EnvironmentUnfit("python can't be started: no such program")
+        if self.refuses is not None:
+            raise self.refuses
         Path(confinement.command.log).write_text("ModuleNotFoundError: No module named 'flask'\n")
         return self.party
 
@@ -272,7 +273,21 @@ def test_a_variant_that_the_kernel_kills_at_its_start_is_told_so(tmp_path: Path,
 def test_a_variant_whose_program_is_missing_is_the_variants_fault(tmp_path: Path, unused: int) -> None:
     """What the backend can't start is told as the variant's failure, under its name."""
     with pytest.raises(SutDidNotStart, match="flask-gunicorn: python can't be started"):
-        begin(FakeBackend(FakeParty(), refuses=True), tmp_path, unused)
+        begin(
+            FakeBackend(FakeParty(), refuses=EnvironmentUnfit("python can't be started: no such program")),
+            tmp_path,
+            unused,
+        )
+
+
+def test_an_engine_without_room_is_not_the_variants_fault(tmp_path: Path, unused: int) -> None:
+    """What keeps the engine from starting any variant ends the run as this machine's fault."""
+    with pytest.raises(EnvironmentUnfit, match="no space left"):
+        begin(
+            FakeBackend(FakeParty(), refuses=refused("no space left on device", "unix:///engine")),
+            tmp_path,
+            unused,
+        )
 
 
 def test_a_sut_is_capped_unprivileged_and_given_what_it_needs(tmp_path: Path, unused: int) -> None:

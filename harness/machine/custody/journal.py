@@ -93,7 +93,7 @@ class Database:
 
 @dataclass(frozen=True, slots=True)
 class Containers:
-    """Whatever carries a label on a container engine: containers, networks, volumes."""
+    """Whatever containers carry a label on an engine."""
 
     engine: str
     """Its address."""

@@ -45,7 +45,7 @@ def ensure_images(engine: Engine, services: Iterable[str], report: Report) -> di
 def _ensure(engine: Engine, name: str, report: Report) -> str:
     variable = CHOICES[name]
     if variable is not None and (chosen := os.environ.get(variable)):
-        ensure_pulled(engine, chosen, report)
+        ensure_pulled(engine, chosen, report, variable)
         return chosen
     base = base_image()
     base_id = ensure_pulled(engine, base, report)
