@@ -115,14 +115,17 @@ def folder_of(mount: Mount, paths: dict[str, str]) -> Path | None:
 
 
 def places_of(root: Path, pid: int, mark: str) -> tuple[Place, ...]:
-    """Return the folders of a process's control group; of none whose path does not hold the mark.
+    """Return the folders of the control group that is named by a mark and holds a process.
 
-    The mark is a container's id: a pid of another machine, or a recycled one, has another group.
+    The mark is a container's id: a pid of another machine, or a recycled one, has another group. The process
+    itself may be further below, as crun has it: what counts, and is capped, is the container's group.
     """
     paths, places = memberships(root, pid), []
     for mount in mounts(root):
-        folder = folder_of(mount, paths)
-        if folder is None or mark not in str(folder) or not folder.is_dir():
+        own = folder_of(mount, paths)
+        ancestors = () if own is None else (*reversed(own.parents), own)
+        folder = next((one for one in ancestors if mark in one.name), None)
+        if folder is None or not folder.is_dir():
             continue
         if mount.version == 2:
             have = _names(folder / "cgroup.controllers")

@@ -247,6 +247,16 @@ def test_the_groups_of_a_container_are_found_by_its_id(tmp_path: Path) -> None:
     assert places_of(root, 78, "abc123") == ()
 
 
+def test_a_process_below_its_containers_group(tmp_path: Path) -> None:
+    """Where the engine's runtime puts the process further below, the group that has the caps is found."""
+    name = "machine.slice/libpod-abc123.scope"
+    root = v2(tmp_path, "/", {f"{name}/container/cgroup.procs": "77\n"})
+    (root / "proc/77").mkdir()
+    (root / "proc/77/cgroup").write_text(f"0::/{name}/container\n")
+    (place,) = places_of(root, 77, "abc123")
+    assert place.folder == root / "sys/fs/cgroup" / name
+
+
 def test_the_groups_of_a_container_in_v1(tmp_path: Path) -> None:
     """In v1 each mounted controller has a folder of the container; what counts nothing is left out."""
     root = v1_apart(tmp_path)

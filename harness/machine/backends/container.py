@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,6 +42,8 @@ class ContainerParty:
         self._container = container
         self._clock = clock
         self._log = log
+        # Those below are the engine's own, and there by now: the program may make none.
+        self._folders = tuple(Path(one) for top in group.folders[:1] for one, _, _ in os.walk(top))
         self._main: int = container.attrs["State"]["Pid"]
         self._seen: Counters | None = None
         self._last: Look | None = None
@@ -52,11 +56,12 @@ class ContainerParty:
         if self._last is not None:
             return self._last
         at_ns = self._clock.now_ns()
-        pids = members(self.group.folders[:1])
-        if self._main in pids:
-            self._seen = group_counters(self.group, at_ns, len(pids))
-            return Look(self._seen, pids, None)
-        return self._ended(at_ns)
+        pids = members(self._folders)
+        counters = group_counters(self.group, at_ns, len(pids))
+        if self._main not in pids or self._main not in members(self._folders):  # it may have ended meanwhile
+            return self._ended(at_ns)
+        self._seen = counters
+        return Look(counters, pids, None)
 
     def stop(self, grace_s: float = 5.0) -> int | None:
         """End every process, keep the log, and remove the container; return the first one's exit status."""
@@ -84,7 +89,7 @@ class ContainerParty:
         if state["Running"]:
             return Look(seen, (), None)
         status: int = state["ExitCode"]
-        exit_ = _SIGNALLED - status if status > _SIGNALLED else status
+        exit_ = _SIGNALLED - status if 0 < status - _SIGNALLED <= signal.SIGRTMAX else status
         return Look(replace(seen, at_ns=at_ns, processes=0), (), exit_)
 
     def _keep_log(self) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.ground.clock import Clock
-from harness.ground.errors import EnvironmentUnfit
 from harness.machine import control_groups
 from harness.machine.backends.backend import Backend, Confinement, Party
 from harness.machine.backends.container import ContainerParty
@@ -78,9 +77,8 @@ class DockerBackend:
             container = self._create(confinement, image)
             try:
                 container.start()
-                container.reload()
-                group = Group(places_of(self._root, container.attrs["State"]["Pid"], str(container.id)))
-                party = ContainerParty(
+                group = self._group(container)
+                return ContainerParty(
                     self._engine,
                     container,
                     group,
@@ -88,17 +86,24 @@ class DockerBackend:
                     Path(confinement.command.log),
                     caps_enforced=_hold(group, confinement),
                 )
-                if not group.places and container.attrs["State"]["Running"]:
-                    raise EnvironmentUnfit(
-                        "the engine's containers can't be seen from here",
-                        where=self._engine.address,
-                        remedy="it runs in a virtual machine, as Docker Desktop does: run webdyno inside it, "
-                        "or use --backend cgroup",
-                    )
             except BaseException:
                 container.remove(force=True, v=True)
                 raise
-        return party
+
+    def _group(self, container: Container) -> Group:
+        """Return a started container's control group, without folders where it has ended already."""
+        container.reload()
+        group = Group(places_of(self._root, container.attrs["State"]["Pid"], str(container.id)))
+        if not group.places:
+            container.reload()  # it may have ended since
+            if container.attrs["State"]["Running"]:
+                raise EngineLost(
+                    "the engine's containers can't be seen from here",
+                    where=self._engine.address,
+                    remedy="it runs in a virtual machine, as Docker Desktop does, or beside a container that "
+                    "webdyno is in: run webdyno where the engine is, or use --backend cgroup",
+                )
+        return group
 
     def _create(self, confinement: Confinement, image: str) -> Container:
         from docker.types import LogConfig, Ulimit
