@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
@@ -18,7 +18,7 @@ from harness.ground.model import Placement, Variant
 from harness.lifecycle.bench import Bench, Job, set_up
 from harness.lifecycle.calibrate import NULL
 from harness.lifecycle.steps import Tell
-from harness.machine import engine
+from harness.machine import engine, images
 from harness.machine.backends.launch import descriptor_limit
 from harness.machine.custody.guard import guard
 from harness.machine.custody.journal import Folder
@@ -69,17 +69,33 @@ def placement_here(cpus: float | None, memory: int | None) -> Placement:
     return place(usable_cpus(), cpus_wanted=cpus, memory_wanted=memory, memory_bytes=memory_here())
 
 
-def backend_here(wanted: str) -> Literal["cgroup", "docker"]:
-    """Return the backend for a wish; raises EnvironmentUnfit for an engine that is wanted and not there."""
+def backend_here(wanted: str, variants: Iterable[Variant]) -> Literal["cgroup", "docker"]:
+    """Return the backend for a wish; `auto` takes an engine that these variants can be run with.
+
+    Raises EnvironmentUnfit for an engine that is wanted and not there.
+    """
     if wanted == "cgroup":
         return "cgroup"
     try:
-        engine.connect().client.close()
+        found = engine.connect()
     except EnvironmentUnfit:
         if wanted == "auto":
             return "cgroup"
         raise
+    try:
+        if wanted == "auto":
+            engine.insist_on_this_machine(found)
+            images.ensure_bases(found, variants, _aside)
+    except EnvironmentUnfit as error:
+        _aside(f"not in containers, on which --backend docker insists: {error.what}")
+        return "cgroup"
+    finally:
+        found.client.close()
     return "docker"
+
+
+def _aside(text: str) -> None:
+    console.complaints.print(text, markup=False, highlight=False)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import get_args
 
@@ -160,7 +160,6 @@ def _plan(
         placement=placement_here(cpus, memory),
         timing=wanted.timing,
         seed=secrets.randbelow(2**31) if seed is None else seed,
-        backend=backend_here(backend),
     )
     by_tls = [name for name, scenario in job.scenarios.items() if TLS in scenario.services]
     stage = plan.lay_out(wanted, job.variants, job.seed, by_tls=by_tls)
@@ -169,7 +168,7 @@ def _plan(
     insist_on_descriptors(max(load.users for load in wanted.loads))
     store.insist_on_room()
     ask_once(project, job.variants, yes=yes)
-    return job, stage
+    return replace(job, backend=backend_here(backend, job.variants.values())), stage
 
 
 def _measure(

@@ -64,6 +64,6 @@ backend = click.option(
     default="auto",
     show_default=True,
     envvar="WEBDYNO_BACKEND",
-    help="Where SUTs run; auto takes docker where an engine answers.",
+    help="Where SUTs run; auto takes docker where an engine can do it.",
 )
 yes = click.option("--yes", is_flag=True, help="Run the variants of --apps without asking.")

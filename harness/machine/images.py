@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from harness.ground.errors import UsageError, VariantFailed
@@ -35,6 +35,12 @@ print(json.dumps({
 """
 
 
+def ensure_bases(engine: Engine, variants: Iterable[Variant], report: Report) -> None:
+    """Have the images that variants' images begin with; raises EnvironmentUnfit where one can't be had."""
+    for name in sorted({base_image(one.python) for one in variants if not _own_recipe(one).is_file()}):
+        ensure_pulled(engine, name, report)
+
+
 def ensure(
     engine: Engine, variant: Variant, *, apps_root: Path, label: str, report: Report = lambda _: None
 ) -> Environment:
@@ -46,7 +52,7 @@ def ensure(
     arguments, base_id = {"VARIANT": variant.id}, ""
     if variant.requirements is not None:
         arguments["REQUIREMENTS"] = variant.requirements
-    if not Path(variant.folder, "Dockerfile").is_file():
+    if not _own_recipe(variant).is_file():
         arguments[BASE_VARIABLE] = base_image(variant.python)
         base_id = ensure_pulled(engine, arguments[BASE_VARIABLE], report)
     files = tuple(_files(variant, apps_root))
@@ -54,9 +60,13 @@ def ensure(
     return _environment(engine, ensure_built(engine, recipe, report), label)
 
 
+def _own_recipe(variant: Variant) -> Path:
+    return Path(variant.folder, "Dockerfile")
+
+
 def _files(variant: Variant, apps_root: Path) -> Iterator[tuple[str, bytes]]:
     """Yield what the recipe copies; a variant from outside the project lies there as if it were inside."""
-    own = Path(variant.folder, "Dockerfile")
+    own = _own_recipe(variant)
     try:
         yield "Dockerfile", (own if own.is_file() else apps_root / "Dockerfile").read_bytes()
         yield "apps/start.py", (apps_root / "start.py").read_bytes()
@@ -70,7 +80,7 @@ def _files(variant: Variant, apps_root: Path) -> Iterator[tuple[str, bytes]]:
 
 def _environment(engine: Engine, tag: str, label: str) -> Environment:
     """Ask the image's interpreter about itself; an image without one has no versions to tell."""
-    from docker.errors import ContainerError
+    from docker.errors import APIError, ContainerError
 
     with answering(engine.address):
         try:
@@ -80,9 +90,16 @@ def _environment(engine: Engine, tag: str, label: str) -> Environment:
                 entrypoint="python",
                 labels={RUN_LABEL: label},
                 network_mode="none",
+                read_only=True,
+                cap_drop=["ALL"],
+                security_opt=["no-new-privileges:true"],
                 remove=True,
             )
         except ContainerError:
+            answer = b"{}"
+        except APIError as error:  # `python` is no program there
+            if not error.is_client_error():
+                raise
             answer = b"{}"
     facts = json.loads(answer)
     return Environment(
