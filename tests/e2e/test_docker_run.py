@@ -3,9 +3,15 @@
 Whatever their end, only what is foreign is left.
 """
 
+import functools
+import http.server
 import json
+import os
 import signal
+import threading
+import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +40,7 @@ def home(tmp_path: Path) -> Home:
     home = Home(tmp_path / "home")
     home.environment["WEBDYNO_BACKEND"] = "docker"
     own_variant(home, "plain")
+    (home.folder / "apps/plain/unused.py").write_text("def\n")  # a mistake that nothing imports
     return home
 
 
@@ -71,22 +78,30 @@ def test_nothing_outlives_a_kill(home: Home, engine: Engine) -> None:
     assert (resumed.status, len(home.trials())) == (0, 2), resumed
 
 
-def test_a_kill_while_an_image_is_built_leaves_nothing(home: Home, engine: Engine) -> None:
-    """After kill -9 in the middle of a build none of its containers is left, and the next run builds it."""
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)])
+def test_an_end_while_an_image_is_built_leaves_nothing(
+    home: Home, engine: Engine, number: signal.Signals, status: int
+) -> None:
+    """After kill -9 or Ctrl-C in a build its container is gone in 10 s, and the next run builds the image."""
     home.suite(blocks="1")
-    (home.folder / "apps/plain/new").write_text(str(home.folder))  # so that there is something to build
-    before = {container.id for container in engine.client.containers.list(all=True, ignore_removed=True)}
+    own, pause = home.folder / "apps/plain/Dockerfile", f"sleep 600.{os.getpid()}"
+    recipe = f"FROM {BASE}\nCOPY apps/plain /apps/plain\n"
+    own.write_text(f"{recipe}RUN {pause}\n")
+
+    def pausing() -> bool:
+        containers = engine.client.containers.list(all=True, ignore_removed=True)
+        return any(pause in str(one.attrs["Config"]["Cmd"]) for one in containers)
+
     with home.start("run", "--suite", "tiny.toml") as command:
-        command.await_said("building the image of plain: step 10")
-        command.signal(signal.SIGKILL)
-        command.child.wait()
-
-    def left() -> bool:
-        now = engine.client.containers.list(all=True, ignore_removed=True)
-        return bool({container.id for container in now} - before)
-
-    assert until(lambda: not left(), bound_s=LEFT_WITHIN_S)
-    assert home.do("run", "--suite", "tiny.toml").status == 0
+        assert until(pausing), command.complaint.read_text()
+        command.signal(number)
+        assert command.child.wait(LEFT_WITHIN_S) == status
+        assert until(lambda: not pausing(), bound_s=LEFT_WITHIN_S)
+        assert "Traceback" not in command.complaint.read_text()
+    own.write_text(recipe)
+    with home.start("run", "--suite", "tiny.toml") as command:
+        ended = command.end(bound_s=200)
+    assert ended.status == 0, ended
 
 
 def test_a_polite_end_leaves_nothing(home: Home, engine: Engine) -> None:
@@ -121,13 +136,19 @@ def test_clean_removes_what_is_ours_alone(home: Home, engine: Engine) -> None:
     """`webdyno clean` removes our images and says how much room that made; a foreign container runs on."""
     with home.start("run", "--suite", "tiny.toml", "--blocks", "1") as command:
         assert command.end(bound_s=200).status == 0
-    assert engine.client.images.list(name="webdyno/plain")
-    with foreign(engine) as other:
-        cleaned = home.do("clean")
-        assert (cleaned.status, "the container engine has" in cleaned.output) == (0, True), cleaned
-        assert engine.client.images.list(filters={"label": IMAGE_LABEL}) == []
-        other.reload()
-        assert other.status == "running"
+    image = engine.client.images.list(name="webdyno/plain")[0]
+    kept = f"users-own-webdyno/kept:{os.getpid()}"
+    assert image.tag(kept)
+    try:
+        with foreign(engine) as other:
+            cleaned = home.do("clean")
+            assert (cleaned.status, "the container engine has" in cleaned.output) == (0, True), cleaned
+            left = [one.tags for one in engine.client.images.list(filters={"label": IMAGE_LABEL})]
+            assert left == [[kept]]
+            other.reload()
+            assert other.status == "running"
+    finally:
+        engine.client.images.remove(kept)
 
 
 def _parties(engine: Engine, pid: int) -> set[str]:
@@ -221,14 +242,76 @@ def test_requirements_that_can_not_be_met_are_the_variants(home: Home) -> None:
     assert "no-such-package-as-this" in ended.complaint
 
 
-def test_auto_takes_the_engine_that_answers(home: Home) -> None:
-    """Without a wish for a backend it is the engine's, and the control groups' where none answers."""
+@pytest.mark.parametrize(
+    ("changed", "backend", "told"),
+    [
+        ({}, "docker", ""),
+        ({"DOCKER_HOST": "unix:///nowhere/docker.sock"}, "cgroup", ""),
+        ({"PYTHON_IMAGE": "127.0.0.1:1/none:1"}, "cgroup", "not in containers"),
+    ],
+)
+def test_auto_takes_an_engine_that_can_be_used(
+    home: Home, changed: dict[str, str], backend: str, told: str
+) -> None:
+    """Without a wish for a backend it is the engine's, and the control groups' where that can't do it."""
     home.suite(blocks="1")
     del home.environment["WEBDYNO_BACKEND"]
-    for host, backend in ((None, "docker"), ("unix:///nowhere/docker.sock", "cgroup")):
-        if host is not None:
-            home.environment["DOCKER_HOST"] = host
+    home.environment |= changed
+    with home.start("run", "--suite", "tiny.toml") as command:
+        ended = command.end(bound_s=200)
+    assert (ended.status, told in ended.complaint) == (0, True), ended
+    assert json.loads((home.folders()[-1] / "run.json").read_bytes())["backend"] == backend
+
+
+def test_an_image_needs_no_python(home: Home) -> None:
+    """A variant's own recipe may make an image without the program `python`; its versions are not told."""
+    own_variant(home, "bare")
+    folder = home.folder / "apps/bare"
+    (folder / "Dockerfile").write_text(
+        f"FROM {BASE}\nRUN rm /usr/local/bin/python\nCOPY apps/bare /apps/bare\n"
+    )
+    text = (folder / "variant.toml").read_text()
+    (folder / "variant.toml").write_text(text.replace("'python'", "'python3'"))
+    home.suite(variants='["bare"]', blocks="1")
+    with home.start("run", "--suite", "tiny.toml") as command:
+        ended = command.end(bound_s=200)
+    assert ended.status == 0, ended
+    assert json.loads((home.folders()[-1] / "trials/001/trial.json").read_bytes())["versions"] == {}
+
+
+@contextmanager
+def _index(folder: Path) -> Iterator[str]:
+    """Serve a package index with the one package `only-here`, and yield its host and port."""
+    (folder / "simple/only-here").mkdir(parents=True)
+    name = "only_here-1-py3-none-any.whl"
+    (folder / "simple/only-here/index.html").write_text(f'<a href="/{name}">{name}</a>')
+    about = "only_here-1.dist-info"
+    with zipfile.ZipFile(folder / name, "w") as wheel:
+        wheel.writestr("only_here.py", "")
+        wheel.writestr(f"{about}/METADATA", "Metadata-Version: 2.1\nName: only-here\nVersion: 1\n")
+        wheel.writestr(f"{about}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr(f"{about}/RECORD", "")
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_an_index_of_ones_own_is_used_and_forgotten(home: Home, engine: Engine, tmp_path: Path) -> None:
+    """Packages come from the index that pip is told here; its password is nowhere in the image."""
+    own_variant(home, "private", requirements="only-here==1\n")
+    home.suite(variants='["private"]', blocks="1")
+    with _index(tmp_path / "index") as address:
+        home.environment["PIP_INDEX_URL"] = f"http://somebody:sesame@{address}/simple"
         with home.start("run", "--suite", "tiny.toml") as command:
             ended = command.end(bound_s=200)
-        assert ended.status == 0, ended
-        assert json.loads((home.folders()[-1] / "run.json").read_bytes())["backend"] == backend
+    assert ended.status == 0, ended
+    trial = json.loads((home.folders()[-1] / "trials/001/trial.json").read_bytes())
+    assert trial["versions"]["only-here"] == "1"
+    image = engine.client.images.list(name="webdyno/private")[0]
+    assert "sesame" not in f"{image.attrs} {image.history()}"

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from harness.ground.model import Caps
+from harness.machine.building import GIVEN
+from harness.machine.services.service_images import CHOICES
 from harness.records.manifest import load_variant, start_command
 
 _TOP = Path(__file__).parents[2]
@@ -38,6 +40,25 @@ def test_no_variant_is_named_by_the_recipes() -> None:
             folder.name for folder in _VARIANTS if folder.name in text.replace("such as flask-gunicorn", "")
         ]
         assert not named, name
+
+
+@pytest.mark.parametrize(
+    ("name", "shipped"),
+    [("apps/Dockerfile", {""}), ("deploy/Dockerfile", {"seed", "locust", "processes", *CHOICES})],
+)
+def test_no_image_remembers_where_it_was_installed_from(name: str, shipped: set[str]) -> None:
+    """Each stage that installs, and no other, is told the package index; no image is made on one of these."""
+    stages = {}
+    for part in re.split(r"^FROM ", (_TOP / name).read_text(), flags=re.MULTILINE)[1:]:
+        head, _, body = part.partition("\n")
+        base, _, stage = head.partition(" AS ")
+        stages[stage] = (base, body)
+    told = {stage for stage, (_, body) in stages.items() if re.search(r"^ARG PIP_", body, re.MULTILINE)}
+    assert told == {stage for stage, (_, body) in stages.items() if " install " in body}
+    for variable in (one for one in GIVEN if one.startswith("PIP_")):
+        assert all(f"\nARG {variable}\n" in f"\n{stages[stage][1]}" for stage in told), variable
+    assert shipped <= stages.keys()
+    assert not told & (shipped | {base for base, _ in stages.values()})
 
 
 def test_every_published_port_is_this_machines_alone() -> None:
