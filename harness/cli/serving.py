@@ -130,6 +130,6 @@ def _job(
         placement,
         Timing(0, 1),
         seed=0,
-        backend=backend_here(backend),
+        backend=backend_here(backend, variants.values()),
         without=without,
     )
