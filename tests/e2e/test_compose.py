@@ -11,6 +11,7 @@ import pytest
 from containing import marks
 from documentation import ROOT, documented
 from parties import until
+from served import healthy
 
 from harness.lifecycle.sut import free_port
 from harness.lifecycle.verify import failures, verify
@@ -60,6 +61,7 @@ def port() -> Iterator[int]:
     try:
         started = _compose(f"{up} --detach", port)
         assert started.returncode == 0, started.stderr[-2000:]
+        assert until(lambda: healthy(f"http://127.0.0.1:{port}"), bound_s=60)
         yield port
     finally:
         ended = _compose(down, port)
