@@ -18,7 +18,7 @@ from harness.machine.custody.journal import Folder, Journal
 
 pytestmark = as_root
 HOLDER = """
-import sys, tempfile
+import signal, sys, tempfile
 from pathlib import Path
 from harness.machine.backends.backend import Confinement
 from harness.machine.backends.cgroup import CgroupBackend, Method, choose, find
@@ -28,6 +28,7 @@ from harness.machine.custody.journal import Folder
 from harness.ground.model import Caps
 from harness.ground.process import Command
 
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever runs the tests by nohup hands down that it is ignored
 folder, run, kind = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
 spin = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\\nwhile True: pass"
 with guard(run, folder / "state", folder / "lock") as journal:
