@@ -231,7 +231,7 @@ def test_the_engines_errors_are_said(raised: Exception, kind: type[EnvironmentUn
     [
         ("pull access denied for acme/base, repository does not exist", 3, "its base can't be pulled"),
         ("[Errno -3] Temporary failure in name resolution", 3, "a registry can't be reached"),
-        ("Temporary failure resolving 'deb.debian.org'", 3, "a registry can't be reached"),
+        ("Temporary failure resolving 'a.mirror'", 3, "a registry can't be reached"),
         ("Connection to an.index timed out. (connect timeout=15)", 3, "a registry can't be reached"),
         ("net/http: (Client.Timeout exceeded while awaiting headers)", 3, "a registry can't be reached"),
         ("OSError: [Errno 28] No space left on device", 3, "no space left"),
