@@ -26,14 +26,6 @@ MIB = 1 << 20
 
 
 @pytest.fixture
-def engine() -> Iterator[Engine]:
-    """Return this machine's engine; there has to be one."""
-    engine = connect()
-    yield engine
-    engine.client.close()
-
-
-@pytest.fixture
 def journal(tmp_path: Path) -> Journal:
     """Return the journal of a run of its own."""
     return Journal(tmp_path / "journal.jsonl", f"test{time.monotonic_ns()}")

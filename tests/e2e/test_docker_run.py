@@ -21,17 +21,9 @@ from containing import BASE, foreign, labelled, marks, own_variant
 from parties import until
 from running import LEFT_WITHIN_S, ROOT, Home, codes
 
-from harness.machine.engine import IMAGE_LABEL, Engine, connect
+from harness.machine.engine import IMAGE_LABEL, Engine
 
 pytestmark = marks
-
-
-@pytest.fixture
-def engine() -> Iterator[Engine]:
-    """Return this machine's engine; there has to be one."""
-    engine = connect()
-    yield engine
-    engine.client.close()
 
 
 @pytest.fixture
