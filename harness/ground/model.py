@@ -48,6 +48,10 @@ class Variant:
     tls: tuple[str, ...] = ()
     """What `start` gets as further arguments where it shall speak TLS; it can't where empty."""
 
+    def serves(self, scenario: str) -> bool:
+        """Tell whether it implements what a scenario asks for."""
+        return not self.implements or scenario in self.implements
+
 
 @dataclass(frozen=True, slots=True)
 class Scenario:

@@ -16,7 +16,7 @@ from harness.lifecycle.bench import Bench
 from harness.lifecycle.steps import Preparing, Tell, TrialBegins, TrialEnds
 from harness.lifecycle.sut import free_port
 from harness.lifecycle.trial import measure
-from harness.lifecycle.verify import CaseResult, failures, for_endpoints, verify
+from harness.lifecycle.verify import CaseResult, due_from, failures, verify
 from harness.machine.services.catalogue import APART, given_by
 from harness.machine.services.tls import TLS
 from harness.records.contract import Case, load_cases
@@ -63,19 +63,17 @@ def begin(
 
 
 def check_contract(bench: Bench, contract: Path, tell: Tell) -> dict[str, tuple[CaseResult, ...]]:
-    """Start each variant, hold it to the contract's cases, and end it; a null SUT keeps none.
+    """Start each variant, hold it to the cases of what it implements, and end it; a null SUT keeps none.
 
     It is started once more for each service that stands apart, with that one beside the others, for the
     cases that need it. The first start is also the discarded one: after an installation it is the slowest.
     """
-    cases = load_cases(contract)
-    endpoints = {endpoint for scenario in bench.job.scenarios.values() for endpoint in scenario.endpoints}
-    if endpoints:
-        cases = for_endpoints(cases, endpoints)
+    whole = load_cases(contract)
     results = {}
     for name, variant in bench.job.variants.items():
         if variant.framework == NO_FRAMEWORK:
             continue
+        cases = due_from(variant, whole, bench.job.scenarios.values())
         tell(Preparing(f"verifying {name} against {len(cases)} cases"))
         results[name] = tuple(
             result

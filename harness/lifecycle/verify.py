@@ -15,10 +15,11 @@ from dataclasses import dataclass, replace
 import httpx
 
 from harness.ground.clock import SystemClock
+from harness.ground.model import Scenario, Variant
 from harness.ground.redaction import redact, secrets_of
 from harness.lifecycle.credentials import credentials, filled
 from harness.lifecycle.matching import differences
-from harness.machine.services.tls import CA_FILE
+from harness.machine.services.tls import CA_FILE, TLS
 from harness.records.contract import Case, Expectation
 
 _TIMEOUT_S = 10.0
@@ -68,6 +69,21 @@ def _filled(case: Case, values: Mapping[str, str]) -> Case:
 def for_endpoints(cases: Iterable[Case], endpoints: Collection[str]) -> tuple[Case, ...]:
     """Return the cases of these operations, such as `GET /json`, and those that belong to none."""
     return tuple(case for case in cases if case.endpoint is None or case.endpoint in endpoints)
+
+
+def due_from(variant: Variant, cases: Iterable[Case], scenarios: Iterable[Scenario]) -> tuple[Case, ...]:
+    """Return the cases of what a variant serves of these scenarios; all where it serves everything there is.
+
+    Of one that implements a part, what needs a service that no scenario of its own has is not due either,
+    but TLS: to speak that is the server's part.
+    """
+    served = [scenario for scenario in scenarios if variant.serves(scenario.id)]
+    endpoints = {endpoint for scenario in served for endpoint in scenario.endpoints}
+    due = for_endpoints(cases, endpoints) if endpoints else tuple(cases)
+    if not variant.implements:
+        return due
+    given = {TLS, *(service for scenario in served for service in scenario.services)}
+    return tuple(case for case in due if given.issuperset(case.needs))
 
 
 def failures(results: Iterable[CaseResult]) -> tuple[CaseResult, ...]:

@@ -78,8 +78,8 @@ def sut_environment(
 ) -> dict[str, str]:
     """Return all the variables that a SUT gets; nothing of ours is inherited.
 
-    `services` are the services' documented variables; `apps_root` is the folder that holds `domain`. Write
-    bytecode first (`compile_bytecode`): the SUT's uid can't.
+    `services` are the services' documented variables; `apps_root` is the folder that holds `domain` and the
+    other packages that variants share. Write bytecode first (`compile_bytecode`): the SUT's uid can't.
     """
     return {
         **services,
@@ -93,17 +93,22 @@ def sut_environment(
 
 
 def compile_bytecode(environment: Environment, variant: Variant, *, apps_root: Path) -> None:
-    """Compile the variant's own code and `domain`, so that no start-up does.
+    """Compile the variant's own code and what it shares with others, so that no start-up does.
 
     A read-only tree or a file with a mistake is no error here: the SUT runs, or says so itself.
     """
-    folders = [folder for folder in (variant.folder, f"{apps_root}/domain") if Path(folder).is_dir()]
+    folders = (variant.folder, *map(str, packages(apps_root)))
     process.run(
         (str(environment.python), "-I", "-m", "compileall", "-q", *folders),
         timeout_s=120,
         cwd="/",
         env={"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"},
     )
+
+
+def packages(apps_root: Path) -> list[Path]:
+    """Return the packages that variants may import, by folder: `domain`, and a framework's application."""
+    return sorted(path.parent for path in apps_root.glob("*/__init__.py"))
 
 
 def cache_folder() -> Path:

@@ -19,10 +19,10 @@ from harness.machine.building import (
     files_of,
 )
 from harness.machine.engine import RUN_LABEL, Engine, answering
-from harness.machine.environments import Environment
+from harness.machine.environments import Environment, packages
 
 APPS = Path("/apps")
-"""Where an image holds what the project's `apps` holds: `domain`, and the variant's own folder."""
+"""Where an image holds what the project's `apps` holds: its packages, and the variant's own folder."""
 _PROBE = """\
 import importlib.metadata, json, platform, sys, sysconfig
 print(json.dumps({
@@ -70,7 +70,8 @@ def _files(variant: Variant, apps_root: Path) -> Iterator[tuple[str, bytes]]:
     try:
         yield "Dockerfile", (own if own.is_file() else apps_root / "Dockerfile").read_bytes()
         yield "apps/start.py", (apps_root / "start.py").read_bytes()
-        yield from files_of(apps_root / "domain", "apps/domain")
+        for package in packages(apps_root):
+            yield from files_of(package, f"apps/{package.name}")
         yield from files_of(Path(variant.folder), f"apps/{variant.id}")
     except OSError as error:
         raise UsageError(f"can't be read: {error.strerror}", where=str(error.filename)) from error

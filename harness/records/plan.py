@@ -202,7 +202,7 @@ def _cells(
     names = [
         name
         for name in suite.variants
-        if not variants[name].implements or scenario in variants[name].implements
+        if variants[name].serves(scenario)
         if variants[name].tls or scenario not in by_tls
     ]
     cells = [Cell(name, scenario, load) for name in names]

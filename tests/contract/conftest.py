@@ -39,6 +39,7 @@ from harness.machine.services.owner import home_for
 from harness.machine.services.postgres_binaries import choose_binaries
 from harness.machine.services.postgres_cluster import make_cluster
 from harness.machine.services.postgres_seeding import seed_database
+from harness.machine.services.tls import Tls, sign_certificate
 from harness.machine.services.valkey import ValkeyService, start_valkey
 from harness.records.contract import Case, load_cases
 
@@ -133,6 +134,17 @@ def model() -> Iterator[LanguageModel]:
     """Serve a language model for the session."""
     with serving_a_model() as served:
         yield served
+
+
+@pytest.fixture(scope="session")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tls]:
+    """Sign a certificate for the session."""
+    run = f"test-{secrets.token_hex(4)}"
+    journal = Journal(tmp_path_factory.mktemp("tls") / run / NAME, run)
+    service = sign_certificate(journal)
+    yield service
+    service.stop()
+    journal.close()
 
 
 @pytest.fixture(scope="session")

@@ -26,6 +26,12 @@ from harness.machine.services.valkey import ValkeyService
 from harness.records import manifest
 from harness.records.contract import Case
 
+OPENS = {
+    "fastapi-uvicorn": "domain/bounded_asyncpg.py",
+    "flask-gunicorn": "flask_api/resources.py",
+    "django-gunicorn": "django_api/resources.py",
+}
+"""Where each sets its driver up."""
 QUERY = "SELECT content, create_time FROM ai_chat WHERE user_id = $1 ORDER BY create_time, id"
 
 
@@ -117,11 +123,11 @@ def test_a_read_is_one_prepared_statement_and_nothing_else(
 @pytest.mark.parametrize(
     ("name", "kept", "broken", "seen"),
     [
-        ("fastapi-uvicorn", "reset=keep_session,", "", "SELECT pg_advisory_unlock_all();"),
+        ("fastapi-uvicorn", "reset=_keep_session,", "", "SELECT pg_advisory_unlock_all();"),
         (
             "fastapi-uvicorn",
-            "reset=keep_session,",
-            "reset=keep_session, statement_cache_size=0,",
+            "reset=_keep_session,",
+            "reset=_keep_session, statement_cache_size=0,",
             "parsed anew",
         ),
         ("flask-gunicorn", '"autocommit": True', '"autocommit": False', "BEGIN"),
@@ -143,7 +149,7 @@ def test_a_wasteful_read_is_seen(
     """A driver that is set up otherwise does work that the server's log shows."""
     apps = tmp_path / "apps"
     shutil.copytree(APPS, apps, ignore=shutil.ignore_patterns("__pycache__"))
-    path = apps / name / "api" / "resources.py"
+    path = apps / OPENS[name]
     text = path.read_text()
     assert text.count(kept) == 1, "the mutation no longer fits the code"
     path.write_text(text.replace(kept, broken))

@@ -39,7 +39,7 @@ def test_a_blocked_loop_is_seen(tmp_path: Path, serve: Serve, with_classifier: M
     """Called without a thread, FastAPI's loop stands still for as long as the model computes."""
     apps = slowed(tmp_path)
     change(
-        apps / "fastapi-uvicorn" / "api" / "classify.py",
+        apps / "fastapi_api" / "classify.py",
         "await asyncio.to_thread(classifier.classify, request)",
         "classifier.classify(request)",
     )

@@ -14,7 +14,7 @@ GREETINGS = {
     "fastapi-uvicorn": 'http_requests_total{handler="/json",method="GET",status="2xx"}',
     "flask-gunicorn": 'flask_http_request_duration_seconds_count{method="GET",status="200",url_rule="/json"}',
     "django-gunicorn": "django_http_responses_total_by_status_view_method_total"
-    '{method="GET",status="200",view="api.urls.hello"}',
+    '{method="GET",status="200",view="django_api.urls.hello"}',
 }
 """What each framework's usual instrumentation calls the number of greetings."""
 

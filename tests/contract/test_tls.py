@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import socket
 import ssl
 from collections.abc import Iterator
@@ -12,8 +11,7 @@ import pytest
 from served import EVERYTHING, VARIANTS, Serve, Served
 
 from harness.lifecycle.verify import failures, verify
-from harness.machine.custody.journal import NAME, Journal
-from harness.machine.services.tls import CA_FILE, Tls, sign_certificate
+from harness.machine.services.tls import CA_FILE, Tls
 from harness.machine.services.valkey import ValkeyService
 from harness.records.contract import Case
 
@@ -22,17 +20,6 @@ AGREED = {
     ssl.TLSVersion.TLSv1_3: "TLS_AES_256_GCM_SHA384",
     ssl.TLSVersion.TLSv1_2: "ECDHE-ECDSA-AES256-GCM-SHA384",
 }
-
-
-@pytest.fixture(scope="module")
-def tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tls]:
-    """Sign a certificate for the module."""
-    run = f"test-{secrets.token_hex(4)}"
-    journal = Journal(tmp_path_factory.mktemp("tls") / run / NAME, run)
-    service = sign_certificate(journal)
-    yield service
-    service.stop()
-    journal.close()
 
 
 @pytest.fixture(scope="module")

@@ -60,7 +60,8 @@ class Home:
         }
         for name in ("apps", "tmp"):
             (folder / name).mkdir(parents=True)
-        for name in ("contract", "domain", "Dockerfile", "start.py"):
+        packages = (path.parent.name for path in (ROOT / "apps").glob("*/__init__.py"))
+        for name in ("contract", "Dockerfile", "start.py", *packages):
             (folder / "apps" / name).symlink_to(ROOT / "apps" / name)
         (folder / "scenarios").symlink_to(ROOT / "scenarios")
         self.suite()

@@ -24,7 +24,10 @@ def test_a_cache_that_hits_too_often_is_found(tmp_path: Path) -> None:
     (home.folder / "apps/flask-gunicorn").symlink_to(ROOT / "apps/flask-gunicorn")
     ahead = home.folder / "apps/flask-ahead"
     shutil.copytree(ROOT / "apps/flask-gunicorn", ahead, ignore=shutil.ignore_patterns("__pycache__"))
-    view = ahead / "api/text.py"
+    shutil.copytree(  # it is found before the shared one
+        ROOT / "apps/flask_api", ahead / "flask_api", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    view = ahead / "flask_api/text.py"
     source = view.read_text()
     assert source.count(WRITES) == source.count("from domain.description") == 1
     source = source.replace("from domain.description", "import re\n\nfrom domain.description")

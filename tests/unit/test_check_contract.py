@@ -2,14 +2,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
-from harness.ground.model import Scenario
+from harness.ground.model import Scenario, Variant
 from harness.lifecycle import runner
 from harness.lifecycle.bench import Bench, Job
 from harness.lifecycle.runner import check_contract
@@ -65,7 +65,7 @@ def starts(monkeypatch: pytest.MonkeyPatch) -> Starts:
 def bench_with(*services: str) -> Bench:
     """Return a bench of one variant and a scenario that needs these services."""
     job = SimpleNamespace(
-        variants={"x": SimpleNamespace(id="x", framework="X", tls=())},
+        variants={"x": Variant("x", "", "X", "Python", "Y", "ASGI", "async", "default", ())},
         scenarios={"s": Scenario("s", "", services, ())},
     )
     there = tuple(SimpleNamespace(name=name, variables={}, for_clients={}) for name in services)
@@ -108,7 +108,7 @@ def test_a_variant_that_speaks_no_tls_is_not_asked_by_tls(starts: Starts, contra
     by_name = {case.name: case for case in results["x"]}
     assert by_name["by TLS, with a database"].passed is None
     assert "`tls`" in by_name["by TLS, with a database"].difference
-    cast(Any, bench.job.variants["x"]).tls = ("{tls_cert}",)
+    cast(Any, bench.job).variants["x"] = replace(bench.job.variants["x"], tls=("{tls_cert}",))
     check_contract(bench, contract, lambda _: None)
     assert starts.given[1:] == [{"postgres"}, {"postgres", "tls"}]
 

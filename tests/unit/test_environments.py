@@ -211,11 +211,12 @@ def test_a_sut_gets_only_what_it_needs(tmp_path: Path, monkeypatch: pytest.Monke
 
 @pytest.mark.usefixtures("cache")
 def test_bytecode_of_the_variant_is_written_beforehand(tmp_path: Path) -> None:
-    """The variant's code and `domain` are compiled by its own interpreter; a mistake in them is no error."""
+    """The variant's code and what is shared are compiled by its interpreter; a mistake there is no error."""
     variant = variant_in(tmp_path / "tiny", "")
     (tmp_path / "tiny" / "app.py").write_text("x = 1\n")
     (tmp_path / "tiny" / "broken.py").write_text("x = (\n")
     (tmp_path / "domain").mkdir()
+    (tmp_path / "domain" / "__init__.py").touch()
     (tmp_path / "domain" / "chat.py").write_text("x = 1\n")
     environments.compile_bytecode(environments.ensure(variant), variant, apps_root=tmp_path)
     assert list(tmp_path.glob("tiny/__pycache__/app.*.pyc"))

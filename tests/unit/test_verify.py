@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,9 @@ from scripted import Peer, serving, silent_port
 
 from harness.ground.errors import UsageError
 from harness.lifecycle.matching import differences
-from harness.lifecycle.verify import for_endpoints, verify
+from harness.lifecycle.verify import due_from, for_endpoints, verify
 from harness.records.contract import load_cases
+from harness.records.manifest import find_scenarios, load_variant
 
 CONTRACT = Path(__file__).parents[2] / "apps" / "contract"
 ROWS = {"<each>": {"n": "<int>"}, "<length>": 2, "<ascending>": "n", "<first>": {"n": 1}}
@@ -102,6 +104,19 @@ def test_cases_can_be_narrowed_to_endpoints() -> None:
     """A variant that serves some scenarios is held to their operations, and to what belongs to none."""
     cases = for_endpoints(load_cases(CONTRACT), ("GET /json",))
     assert {case.endpoint for case in cases} == {"GET /json", None}
+
+
+def test_a_variant_is_held_to_what_it_implements() -> None:
+    """No case of another operation is due, nor of a service that none of its scenarios has, but for TLS."""
+    cases = load_cases(CONTRACT)
+    variant = load_variant(CONTRACT.parent / "fastapi-uvicorn")
+    scenarios = find_scenarios(CONTRACT.parents[1] / "scenarios").values()
+    part = due_from(replace(variant, implements=("hello", "validate")), cases, scenarios)
+    assert {case.endpoint for case in part} == {"GET /json", "POST /api/ai/generate", None}
+    assert {need for case in part for need in case.needs} == {"tls"}
+    more = due_from(replace(variant, implements=("validate", "refused")), cases, scenarios)
+    assert {need for case in more for need in case.needs} == {"tls", "valkey", "rate-limit"}
+    assert len(due_from(variant, cases, scenarios)) > 2 * len(more)
 
 
 def test_bodies_are_made_as_the_file_says() -> None:
