@@ -23,6 +23,7 @@ from harness.machine.backends.launch import descriptor_limit
 from harness.machine.custody.guard import guard
 from harness.machine.custody.journal import Folder
 from harness.machine.placement import memory_here, place, usable_cpus
+from harness.machine.services.service_images import CHOICES
 from harness.records.project import Project
 
 _SPARE_DESCRIPTORS = 256
@@ -92,6 +93,25 @@ def backend_here(wanted: str, variants: Iterable[Variant]) -> Literal["cgroup", 
     finally:
         found.client.close()
     return "docker"
+
+
+def insist_on_reach(job: Job) -> None:
+    """Raise UsageError for SUTs on a bridge that there is not, or that leads to no service of theirs."""
+    if job.network == "host":
+        return
+    if job.backend != "docker":
+        raise UsageError(
+            "only containers can be on a bridge",
+            where="--network",
+            remedy="--backend docker, or --network host",
+        )
+    local = [name for name, scenario in job.scenarios.items() if CHOICES.keys() & set(scenario.services)]
+    if local:
+        raise UsageError(
+            f"servers for {', '.join(local)} listen on 127.0.0.1, where no bridge leads",
+            where="--network",
+            remedy="choose other scenarios, or --network host",
+        )
 
 
 def _aside(text: str) -> None:

@@ -15,10 +15,18 @@ import click
 
 from harness import __version__
 from harness.cli import console, options
-from harness.cli.holding import ask_once, backend_here, hold, insist_on_descriptors, null_of, placement_here
+from harness.cli.holding import (
+    ask_once,
+    backend_here,
+    hold,
+    insist_on_descriptors,
+    insist_on_reach,
+    null_of,
+    placement_here,
+)
 from harness.ground.clock import SystemClock
 from harness.ground.errors import EnvironmentUnfit, Interrupted, UsageError, VariantFailed
-from harness.ground.model import Stage
+from harness.ground.model import Network, Stage
 from harness.ground.units import format_duration, format_size
 from harness.lifecycle import calibrate, resuming, runner
 from harness.lifecycle.bench import Bench, Job
@@ -55,6 +63,13 @@ from harness.records.summary_json import to_json
 @options.cpus
 @options.memory
 @options.backend
+@click.option(
+    "--network",
+    type=click.Choice(get_args(Network)),
+    default="host",
+    show_default=True,
+    help="Of SUTs in containers; a bridge is part of what is measured.",
+)
 @options.apps
 @options.results
 @options.yes
@@ -74,6 +89,7 @@ def run(
     cpus: float | None,
     memory: int | None,
     backend: str,
+    network: Network,
     apps: tuple[Path, ...],
     results: Path | None,
     yes: bool,
@@ -96,7 +112,7 @@ def run(
     store = Results(project.results if results is None else results)
     if users is None:
         wanted = plan.with_own_users(wanted, project.scenarios())
-    job, stage = _plan(project, store, wanted, apps, seed, cpus, memory, backend, yes=yes)
+    job, stage = _plan(project, store, wanted, apps, seed, cpus, memory, backend, network, yes=yes)
     host = asdict(fingerprint())  # before the machine is held: that narrows the CPUs that are ours
 
     def begin(bench: Bench, tell: Tell) -> None:
@@ -147,6 +163,7 @@ def _plan(
     cpus: float | None,
     memory: int | None,
     backend: str,
+    network: Network,
     *,
     yes: bool,
 ) -> tuple[Job, Stage]:
@@ -160,6 +177,7 @@ def _plan(
         placement=placement_here(cpus, memory),
         timing=wanted.timing,
         seed=secrets.randbelow(2**31) if seed is None else seed,
+        network=network,
     )
     by_tls = [name for name, scenario in job.scenarios.items() if TLS in scenario.services]
     stage = plan.lay_out(wanted, job.variants, job.seed, by_tls=by_tls)
@@ -168,7 +186,9 @@ def _plan(
     insist_on_descriptors(max(load.users for load in wanted.loads))
     store.insist_on_room()
     ask_once(project, job.variants, yes=yes)
-    return replace(job, backend=backend_here(backend, job.variants.values())), stage
+    job = replace(job, backend=backend_here(backend, job.variants.values()))
+    insist_on_reach(job)
+    return job, stage
 
 
 def _measure(
@@ -249,5 +269,5 @@ def _how_long(stage: Stage, job: Job) -> str:
     seconds = plan.estimate_s(stage, job.timing)
     return (
         f"{len(stage.trials)} trials, about {format_duration(seconds)} with what comes before; {held}, "
-        f"by the backend {job.backend}"
+        f"by the backend {job.backend}{' over a bridge' if job.network == 'bridge' else ''}"
     )

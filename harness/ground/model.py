@@ -14,6 +14,7 @@ NO_FRAMEWORK = "none"
 
 Setting = str | int
 Profile = Literal["closed", "rate", "capacity"]
+Network = Literal["host", "bridge"]
 Severity = Literal["invalid", "warning", "note"]
 Limiter = Literal["sut-cpu", "service-cpu", "generator", "schedule", "waiting", "memory", "errors", "unknown"]
 Verdict = Literal["faster", "slower", "tie", "invalid"]

@@ -155,6 +155,7 @@ def _of_machines(base: StoredRun, new: StoredRun) -> Iterator[Difference]:
 
 def _of_methods(base: StoredRun, new: StoredRun) -> Iterator[Difference]:
     yield from _differing("backend", base.record.backend, new.record.backend, "forbids")
+    yield from _differing("network", base.record.network, new.record.network, "forbids")
     for key, value in asdict(base.placement).items():
         yield from _differing(f"placement: {key}", value, asdict(new.placement)[key], "forbids")
     for key, value in asdict(base.timing).items():

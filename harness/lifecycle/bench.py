@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from harness.ground.clock import Clock
-from harness.ground.model import Placement, PlannedTrial, Scenario, Timing, Variant
+from harness.ground.model import Network, Placement, PlannedTrial, Scenario, Timing, Variant
 from harness.lifecycle.steps import Preparing, Tell
 from harness.lifecycle.sut import Sut, start_sut
 from harness.machine import environments, images
@@ -38,6 +38,8 @@ class Job:
     backend: Literal["cgroup", "docker"] = "cgroup"
     without: frozenset[str] = frozenset()
     """Services that nobody is given here, whichever scenario needs them."""
+    network: Network = "host"
+    """Where a SUT's container is."""
 
     @property
     def services(self) -> tuple[str, ...]:
@@ -85,6 +87,7 @@ class Bench:
             settings=trial.cell.settings if trial else {},
             services=self._variables_of(given),
             ca_file=self.for_clients.get(CA_FILE),
+            network=self.job.network,
             apps_root=self.apps_root,
             port=port,
             log=log,

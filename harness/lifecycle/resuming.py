@@ -56,6 +56,7 @@ def job_of(stored: StoredRun, scenarios: Mapping[str, Scenario], fingerprint: Ma
         timing=stored.timing,
         seed=stored.seed,
         backend="docker" if stored.record.backend == "docker" else "cgroup",
+        network=stored.record.network,
     )
 
 

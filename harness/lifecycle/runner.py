@@ -57,6 +57,7 @@ def begin(
         services=bench.versions,
         fingerprint=fingerprint,
         calibration=calibration,
+        network=job.network,
     )
     results.begin(record)
     return record

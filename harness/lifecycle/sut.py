@@ -13,7 +13,7 @@ from pathlib import Path
 
 from harness.ground.clock import Clock
 from harness.ground.errors import EnvironmentUnfit, VariantFailed
-from harness.ground.model import Placement, Setting, Variant
+from harness.ground.model import Network, Placement, Setting, Variant
 from harness.ground.placeholders import fill
 from harness.ground.process import Command, last_lines
 from harness.machine.backends.backend import Backend, Confinement, Look, Party
@@ -26,6 +26,7 @@ from harness.machine.services.tls import CERT, KEY
 from harness.records.manifest import start_command
 
 HOST = "127.0.0.1"
+_WITHIN_A_BRIDGE = "0.0.0.0"  # noqa: S104 - of a container, whose port is published on 127.0.0.1 alone
 POOL_VARIABLE = "WEBDYNO_DB_POOL_SIZE"
 _CONNECTIONS_PER_CPU = 16
 _PORTS = range(18000, 19000)
@@ -64,6 +65,7 @@ def start_sut(
     settings: Mapping[str, Setting],
     services: Mapping[str, str],
     ca_file: str | None = None,
+    network: Network = "host",
     apps_root: Path,
     port: int,
     log: Path,
@@ -81,9 +83,16 @@ def start_sut(
     if environment.image is not None:
         apps_root = APPS
         placed = replace(variant, folder=str(APPS / variant.id))
+    bridged = network == "bridge"
     command = Command(
         argv=start_command(
-            placed, host=HOST, port=port, caps=caps, settings=settings, tls_cert=cert, tls_key=key
+            placed,
+            host=_WITHIN_A_BRIDGE if bridged else HOST,
+            port=port,
+            caps=caps,
+            settings=settings,
+            tls_cert=cert,
+            tls_key=key,
         ),
         cwd=placed.folder,
         env=sut_environment(
@@ -106,6 +115,7 @@ def start_sut(
                 image=environment.image,
                 reads=tuple(path for path in services.values() if _is_path(path)),
                 writes=tuple(path for name, path in services.items() if name == metrics.FOLDER),
+                publishes=port if bridged else None,
             )
         )
     except EngineLost:

@@ -17,18 +17,18 @@ def listens(port: int, pids: Collection[int], proc: Path = Path("/proc")) -> boo
     if not pids:
         return None
     try:
-        sockets = _listening(port, proc)
+        sockets = _listening(port, proc / str(min(pids)))
         held = {link for pid in pids for link in _descriptors(proc / str(pid) / "fd")}
     except OSError:
         return None
     return bool(sockets & held) if sockets else None
 
 
-def _listening(port: int, proc: Path) -> set[str]:
-    """Return the sockets that listen on a port, as their descriptors' links name them."""
+def _listening(port: int, process: Path) -> set[str]:
+    """Return the sockets that listen on a port in a process's network, as descriptors' links name them."""
     found = set()
     for table in ("net/tcp", "net/tcp6"):
-        path = proc / table
+        path = process / table
         for line in path.read_text().splitlines()[1:] if path.exists() else ():
             fields = line.split()
             if fields[3] == _LISTENING and int(fields[1].rpartition(":")[2], 16) == port:

@@ -24,7 +24,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from harness.ground.errors import EnvironmentUnfit, GateFailed, UsageError
 from harness.ground.histogram import Histogram, read_log
-from harness.ground.model import Placement, Scenario, Stage, Timing, Variant
+from harness.ground.model import Network, Placement, Scenario, Stage, Timing, Variant
 from harness.ground.names import suggestion
 from harness.ground.observations import SCHEMA, Ceiling, TrialRecord
 from harness.ground.redaction import mask
@@ -66,6 +66,8 @@ class RunRecord:
     fingerprint: Mapping[str, object]
     calibration: tuple[Ceiling, ...] = ()
     """The generator's ceiling with each scenario, measured before the first trial."""
+    network: Network = "host"
+    """Where the SUTs' containers were; the machine's own where there were none."""
 
     def ceiling(self, scenario: str) -> float | None:
         """Return the most requests/s that the generator reached with a scenario; None if not measured."""

@@ -183,14 +183,14 @@ class Command:
         assert until(lambda: self.said(text) or self.child.poll() is not None, bound_s=60)
         assert self.said(text), self.complaint.read_text()
 
-    def await_load(self) -> None:
+    def await_load(self, bound_s: float = 60) -> None:
         """Wait until a generator has reported its barrier: load is on."""
         events = "*/.trial/generator/events.jsonl"
 
         def on() -> bool:
             return any('"barrier"' in path.read_text() for path in self.home.results.glob(events))
 
-        assert until(on, bound_s=60), self.complaint.read_text()
+        assert until(on, bound_s=bound_s), self.complaint.read_text()
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the harness alone."""

@@ -43,10 +43,12 @@ def backend(engine: Engine, journal: Journal) -> Iterator[DockerBackend]:
     assert labelled(engine, os.getpid()) == []
 
 
-def _contained(folder: Path, code: str, caps: Caps, **more: tuple[str, ...]) -> Confinement:
+def _contained(
+    folder: Path, code: str, caps: Caps, reads: tuple[str, ...] = (), writes: tuple[str, ...] = ()
+) -> Confinement:
     environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "GIVEN": "yes"}
     command = Command(("python", "-c", code), "/", environment, str(folder / "sut.log"))
-    return Confinement("sut", command, (), caps, unprivileged=True, image=BASE, **more)
+    return Confinement("sut", command, (), caps, unprivileged=True, image=BASE, reads=reads, writes=writes)
 
 
 @contextmanager

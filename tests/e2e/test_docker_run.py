@@ -143,6 +143,39 @@ def test_clean_removes_what_is_ours_alone(home: Home, engine: Engine) -> None:
         engine.client.images.remove(kept)
 
 
+def test_a_bridge_is_crossed_and_told(home: Home, engine: Engine) -> None:
+    """With `--network bridge` a container has a network of its own, one port is published, and it is told."""
+    own_variant(home, "bridged", "--host", "{host}")
+    home.suite(variants='["bridged"]', blocks="1", window_s="5")  # long enough to be looked at meanwhile
+    with home.start("run", "--suite", "tiny.toml", "--network", "bridge") as command:
+        command.await_load(bound_s=200)  # its image is built first
+        (name,) = labelled(engine, command.child.pid)
+        held = engine.client.containers.get(name).attrs["HostConfig"]
+        ended = command.end(bound_s=200)
+    assert ended.status == 0, ended
+    assert held["NetworkMode"] == "bridge"
+    ((published,),) = held["PortBindings"].values()
+    assert published["HostIp"] == "127.0.0.1"
+    (run,) = home.folders()
+    assert json.loads((run / "run.json").read_bytes())["network"] == "bridge"
+    page = next((home.folder / "reports").glob("*/*.html")).read_text()
+    assert "the engine&#39;s bridge" in page
+
+
+@pytest.mark.parametrize(
+    ("scenario", "backend", "told"),
+    [
+        ("hello", "cgroup", "only containers can be on a bridge"),
+        ("history", "docker", "servers for history listen on 127.0.0.1"),
+    ],
+)
+def test_a_bridge_that_leads_nowhere_is_refused(home: Home, scenario: str, backend: str, told: str) -> None:
+    """A bridge without containers, or to a service of this machine, is a mistake in the command."""
+    home.suite(scenarios=f'["{scenario}"]')
+    ended = home.do("run", "--suite", "tiny.toml", "--network", "bridge", "--backend", backend)
+    assert (ended.status, told in ended.complaint) == (2, True), ended
+
+
 def _parties(engine: Engine, pid: int) -> set[str]:
     return {name.rpartition("-")[2] for name in labelled(engine, pid)}
 

@@ -49,7 +49,7 @@ def test_a_trial_is_given_what_its_scenario_needs(monkeypatch: pytest.MonkeyPatc
         "limited": ("rate-limit",),
     }
     scenarios = {name: Scenario(name, "", needed, ()) for name, needed in needs.items()}
-    job = SimpleNamespace(scenarios=scenarios, placement=None)
+    job = SimpleNamespace(scenarios=scenarios, placement=None, network="host")
     anything: Any = None
     bench = Bench(
         cast(Job, job), anything, {"x": anything}, cast(Any, tuple(services)), Path(), Path(), anything

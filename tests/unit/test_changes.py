@@ -237,6 +237,12 @@ def test_a_run_that_changed_since_it_was_sealed_is_not_compared(
         assert not told.out
 
 
+def test_runs_over_a_bridge_are_no_others() -> None:
+    """What crossed a bridge is not compared with what did not."""
+    bridged = replace(SAME, record=replace(SAME.record, network="bridge"))
+    assert Difference("network", "host", "bridge", "forbids") in differences(BASE, bridged)
+
+
 def test_other_machines_are_refused_unless_told(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit code 2 with what differs; `--anyway` compares and says it."""
     elsewhere = replace(SAME, record=replace(SAME.record, backend="docker"))

@@ -28,6 +28,8 @@ class Confinement:
     """Files and folders of this machine, besides its program's own, that it reads."""
     writes: tuple[str, ...] = ()
     """Likewise, that it writes to."""
+    publishes: int | None = None
+    """Its port that is open on 127.0.0.1 where it is on a bridge; None on the machine's own network."""
 
 
 class Party(Protocol):

@@ -22,13 +22,14 @@ if TYPE_CHECKING:
     from docker.models.containers import Container
     from docker.types import Mount
 
+_OPEN_ON = "127.0.0.1"
 _SCRATCH = "size=64m,mode=1777"
 _MOST_WRITTEN = 32 << 20
 """Bytes of a file, and of the log: half of the room on disk that a trial needs before it begins."""
 
 
 class DockerBackend:
-    """Parties in fresh containers on the host's network."""
+    """Parties in fresh containers, on the host's network unless one publishes a port."""
 
     name = "docker"
 
@@ -111,6 +112,7 @@ class DockerBackend:
         command, caps = confinement.command, confinement.caps
         files = descriptor_limit()
         limits = [Ulimit(name="nofile", soft=files, hard=files)]
+        published = confinement.publishes
         if confinement.unprivileged:  # foreign code, which fills no disk
             limits.append(Ulimit(name="fsize", soft=_MOST_WRITTEN, hard=_MOST_WRITTEN))
         return self._engine.client.containers.create(
@@ -122,7 +124,8 @@ class DockerBackend:
             environment=dict(command.env),
             working_dir=command.cwd,
             user=_user(confinement),
-            network_mode="host",
+            network_mode="host" if published is None else "bridge",
+            ports={} if published is None else {f"{published}/tcp": (_OPEN_ON, published)},
             cpuset_cpus=",".join(map(str, confinement.cpus)),
             cpu_period=None if caps is None else PERIOD_US,
             cpu_quota=None if caps is None else round(caps.cpus * PERIOD_US),

@@ -10,6 +10,7 @@ from harness.records.store import StoredRun
 from harness.records.summary import Summary
 
 Pairs = tuple[tuple[str, str], ...]
+_NETWORKS = {"host": "the machine's own", "bridge": "the engine's bridge, whose cost is part of every figure"}
 
 
 def command(run: StoredRun) -> str:
@@ -24,6 +25,7 @@ def method(run: StoredRun) -> Pairs:
     return (
         ("blocks", f"{run.blocks}, each over all cells in an order of its own (seed {run.record.seed})"),
         ("backend", wording.plain(run.record.backend)),
+        ("network", _NETWORKS[run.record.network]),
         ("phases", f"{run.timing.warmup_s:g} s of warm-up, {run.timing.window_s:g} s of window, then drain"),
         ("cap", f"{place.caps.cpus:g} CPU and {format_size(place.caps.memory_bytes)} for the variant"),
         ("variant's CPUs", _cpus(place.sut_cpus)),

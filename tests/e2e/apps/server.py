@@ -113,7 +113,7 @@ async def serve(options: argparse.Namespace) -> None:
         tls.load_cert_chain(*options.tls)
         tls.maximum_version = ssl.TLSVersion[options.tls_at_most]
     server = await asyncio.start_server(
-        Server(options).converse, "127.0.0.1", options.port, backlog=4096, ssl=tls
+        Server(options).converse, options.host, options.port, backlog=4096, ssl=tls
     )
     async with server:
         await server.serve_forever()
@@ -122,6 +122,7 @@ async def serve(options: argparse.Namespace) -> None:
 def main() -> None:
     """Serve, or fail to start."""
     parser = argparse.ArgumentParser()
+    parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--lie-after", type=int, default=-1)
     parser.add_argument("--crash-after", type=int, default=-1)
