@@ -20,6 +20,7 @@ check: .venv/ready-for-tests  ## formatting, lint, types, and which module may i
 	$(BIN)/ruff check .
 	$(BIN)/mypy harness
 	$(BIN)/mypy deploy
+	$(BIN)/mypy benchmarks/*.py
 	$(BIN)/mypy --allow-untyped-decorators --allow-subclassing-any scenarios  # Locust has no types
 	MYPYPATH=apps $(BIN)/mypy $(patsubst apps/%/__init__.py,-p %,$(wildcard apps/*/__init__.py))
 	for app in apps/*/app.py; do MYPYPATH=apps:$$(dirname $$app) $(BIN)/mypy $$app || exit 1; done

@@ -68,7 +68,7 @@ def compared(rounds: Sequence[dict[str, Figures]]) -> list[dict[str, object]]:
         for metric in METRICS:
             sides = [[value for each in both if (value := each[b][key][metric])] for b in BACKENDS]
             ratio = paired_ratio(*sides)
-            row = {"scenario": key[0], "variant": key[1], "metric": metric, "rounds": ratio.pairs}
+            row = {"scenario": key[0], "variant": key[1], "metric": metric, "rounds": len(sides[0])}
             rows.append({**row, "docker_over_cgroup": ratio.ratio, "low": ratio.low, "high": ratio.high})
             rows[-1].update(zip(BACKENDS, sides, strict=True))
     return rows
@@ -92,14 +92,14 @@ def main() -> None:
                 made = run(backend, number, wanted.scenario or ["hello", "history"], wanted.seconds, results)
                 found[backend], versions[backend] = figures(results, made)
             rounds.append(found)
-    document = {
-        "when": datetime.now(UTC).isoformat(timespec="seconds"),
-        "cpu": fingerprint().cpu_model,
-        "python": versions,
-        "rows": compared(rounds),
-    }
-    text = json.dumps(document, indent=1) + "\n"
-    wanted.out.write_text(text, encoding="utf-8")
+            document = {
+                "when": datetime.now(UTC).isoformat(timespec="seconds"),
+                "cpu": fingerprint().cpu_model,
+                "python": versions,
+                "rows": compared(rounds),
+            }
+            text = json.dumps(document, indent=1) + "\n"
+            wanted.out.write_text(text, encoding="utf-8")  # each round is kept, should a later one fail
     print(text)
 
 

@@ -104,7 +104,15 @@ def wrk(bench: Bench, base_url: str, connections: int, folder: Path) -> dict[str
     """Measure by wrk; its warm-up is a run of its own."""
     for seconds in (WARMUP_S, WINDOW_S):
         log = folder / f"wrk-{seconds:g}"
-        argv = ("wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "--latency", "--timeout", "30s")
+        argv: tuple[str, ...] = (
+            "wrk",
+            "-t1",
+            f"-c{connections}",
+            f"-d{seconds:g}s",
+            "--latency",
+            "--timeout",
+            "30s",
+        )
         argv += tuple(word for header in HEADERS for word in ("-H", header))
         run(bench, Command((*argv, f"{base_url}/json"), str(folder), {"PATH": "/usr/bin:/bin"}, str(log)))
     text = log.read_text()

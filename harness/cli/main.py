@@ -71,6 +71,7 @@ _COMMANDS = {
     "report": "reading.report",
     "compare": "comparing.compare",
     "history": "looking_back.see_history",
+    "claims": "claiming.see_claims",
     "serve": "serving.serve",
     "verify": "serving.verify",
     "calibrate": "calibrating.see_ceiling",
