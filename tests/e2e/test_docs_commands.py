@@ -20,6 +20,7 @@ import served
 from documentation import (
     DOCUMENTS,
     ROOT,
+    blocks,
     command_names,
     command_of,
     commands,
@@ -94,8 +95,10 @@ def checkout() -> Iterator[Path]:
     """Return a copy of what a user has, in a folder that every uid can reach."""
     folder = Path(tempfile.mkdtemp(prefix="webdyno-docs-"))
     folder.chmod(0o755)
-    for name in ("apps", "scenarios"):
+    for name in ("apps", "claims", "scenarios"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    (wiki,) = blocks(text_of("docs/claims.md"), "toml")
+    (folder / "wiki.toml").write_text(wiki, encoding="utf-8")
     yield folder
     shutil.rmtree(folder)
 
