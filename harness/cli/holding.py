@@ -23,21 +23,29 @@ from harness.machine.backends.launch import descriptor_limit
 from harness.machine.custody.guard import guard
 from harness.machine.custody.journal import Folder
 from harness.machine.placement import memory_here, place, usable_cpus
+from harness.machine.requirements import is_source, with_commits
 from harness.machine.services.service_images import CHOICES
 from harness.records.project import Project
+from harness.records.wishes import named
 
 _SPARE_DESCRIPTORS = 256
 """What a generator has open besides its users' sockets."""
 
 
 def ask_once(project: Project, variants: Mapping[str, Variant], *, yes: bool) -> None:
-    """Show the commands of variants from outside the project, and ask once; raises UsageError for a no."""
+    """Show what variants with code from outside the project run, and ask once; raises UsageError for a no."""
     inside = project.apps.resolve()
-    foreign = [variant for variant in variants.values() if not Path(variant.folder).is_relative_to(inside)]
+    foreign = [
+        variant
+        for variant in variants.values()
+        if not Path(variant.folder).is_relative_to(inside) or any(map(is_source, variant.pins))
+    ]
     if not foreign or yes:
         return
     for variant in foreign:
         console.complaints.print(f"{variant.id} ({variant.folder}) will run:", markup=False, highlight=False)
+        for pin in filter(is_source, variant.pins):
+            console.complaints.print(f"    {pin}", markup=False, highlight=False)
         for command in (variant.setup, variant.start):
             if command:
                 console.complaints.print(f"    {shlex.join(command)}", markup=False, highlight=False)
@@ -48,6 +56,14 @@ def ask_once(project: Project, variants: Mapping[str, Variant], *, yes: bool) ->
         trusted = False
     if not trusted:
         raise UsageError("not run", remedy="--yes runs them without asking")
+
+
+def wished(names: Iterable[str], known: Mapping[str, Variant], kind: str = "variant") -> dict[str, Variant]:
+    """Return the variants of the names that a user wrote, by their canonical names.
+
+    Raises UsageError for what there is not, and VariantFailed for a git branch that there is not.
+    """
+    return {name: with_commits(variant) for name, variant in named(names, known, kind).items()}
 
 
 def null_of(variants: Mapping[str, Variant]) -> dict[str, Variant]:

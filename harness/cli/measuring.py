@@ -23,6 +23,7 @@ from harness.cli.holding import (
     insist_on_reach,
     null_of,
     placement_here,
+    wished,
 )
 from harness.ground.clock import SystemClock
 from harness.ground.errors import EnvironmentUnfit, Interrupted, UsageError, VariantFailed
@@ -44,7 +45,11 @@ from harness.records.summary_json import to_json
 
 @click.command()
 @click.option("--suite", default="standard", show_default=True, help="A suite's name, or its TOML file.")
-@click.option("--variant", multiple=True, help="Only this variant; may be repeated.")
+@click.option(
+    "--variant",
+    multiple=True,
+    help="Only this variant, as it is or otherwise, such as 'flask-gunicorn[threads=32]'; may be repeated.",
+)
 @click.option("--scenario", multiple=True, help="Only this scenario; may be repeated.")
 @click.option(
     "--profile", type=click.Choice(get_args(Written)), help="Users who wait for answers, or a given rate."
@@ -172,7 +177,7 @@ def _plan(
     plan.check_names(wanted, variants, scenarios)
     job = Job(
         run=store.new_id(wanted.name, SystemClock().utc()),
-        variants={name: variants[name] for name in wanted.variants} | null_of(variants),
+        variants=wished(wanted.rows, variants) | null_of(variants),
         scenarios={name: scenarios[name] for name in wanted.scenarios},
         placement=placement_here(cpus, memory),
         timing=wanted.timing,

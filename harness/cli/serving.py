@@ -9,12 +9,11 @@ from pathlib import Path
 import click
 
 from harness.cli import console, options, showing
-from harness.cli.holding import ask_once, backend_here, hold, placement_here
+from harness.cli.holding import ask_once, backend_here, hold, placement_here, wished
 from harness.ground import process
 from harness.ground.clock import SystemClock
 from harness.ground.errors import EnvironmentUnfit, GateFailed, Interrupted, VariantFailed
 from harness.ground.model import NO_FRAMEWORK, Placement, Timing, Variant
-from harness.ground.names import choose
 from harness.ground.units import format_size
 from harness.lifecycle import runner
 from harness.lifecycle.bench import Bench, Job
@@ -37,7 +36,7 @@ def verify(names: tuple[str, ...], backend: str, apps: tuple[Path, ...], yes: bo
     project = find_project(Path.cwd())
     variants = project.variants(apps)
     kept = [name for name, variant in variants.items() if variant.framework != NO_FRAMEWORK]
-    chosen = {name: variants[name] for name in choose(names or kept, kept, "variant with a contract")}
+    chosen = wished(names or kept, {name: variants[name] for name in kept}, "variant with a contract")
     ask_once(project, chosen, yes=yes)
     job = _job(project, "verify", chosen, placement_here(None, None), backend)
     out = console.complaints if as_json else console.out
@@ -72,9 +71,7 @@ def serve(
 ) -> None:
     """Serve one variant under its caps, with its services, until Ctrl-C."""
     project = find_project(Path.cwd())
-    variants = project.variants(apps)
-    choose((name,), variants, "variant")
-    chosen = {name: variants[name]}
+    chosen = wished((name,), project.variants(apps))
     ask_once(project, chosen, yes=yes)
     if not is_free(port):
         raise EnvironmentUnfit(
@@ -82,7 +79,7 @@ def serve(
         )
     job = _job(project, "serve", chosen, placement_here(cpus, memory), backend, without=APART)
     with Progress(console.out) as progress, hold(project, job, progress.tell) as bench:
-        _serve(bench, chosen[name], port)
+        _serve(bench, next(iter(chosen.values())), port)
 
 
 def _serve(bench: Bench, variant: Variant, port: int) -> None:
@@ -96,6 +93,7 @@ def _serve(bench: Bench, variant: Variant, port: int) -> None:
             f"{variant.id} serves {sut.base_url} "
             f"({caps.cpus:g} CPU, {format_size(caps.memory_bytes)}, "
             f"by the backend {bench.backend.name}{held}); Ctrl-C ends it",
+            markup=False,
             highlight=False,
         )
         if PASSWORD in bench.for_clients:
@@ -107,7 +105,7 @@ def _serve(bench: Bench, variant: Variant, port: int) -> None:
         while (exit_status := sut.party.look().exit) is None:
             bench.clock.sleep(0.2)
     except Interrupted:
-        console.out.print(f"{variant.id} ends", highlight=False)
+        console.out.print(f"{variant.id} ends", markup=False, highlight=False)
         return
     finally:
         sut.party.stop()

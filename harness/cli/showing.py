@@ -41,7 +41,11 @@ def show_cases(results: dict[str, tuple[CaseResult, ...]]) -> None:
     for name, cases in results.items():
         passed = sum(case.passed is True for case in cases)
         unchecked = sum(case.passed is None for case in cases)
-        out.print(f"{name}: {passed} of {len(cases)} cases pass, {unchecked} not checked", highlight=False)
+        out.print(
+            f"{name}: {passed} of {len(cases)} cases pass, {unchecked} not checked",
+            markup=False,
+            highlight=False,
+        )
         for case in failures(cases):
             out.print(f"  {case.name}", style="red", markup=False, highlight=False)
             for line in case.difference.splitlines():

@@ -25,7 +25,7 @@ class Variant:
     """One folder of `apps/`: a framework on a server with settings."""
 
     id: str
-    """The folder's name."""
+    """The folder's name; of one that was wished for otherwise than its manifest says, with that behind it."""
     folder: str
     """The folder's absolute path."""
     framework: str
@@ -46,6 +46,8 @@ class Variant:
     """An argument list that prepares a variant in another language."""
     implements: tuple[str, ...] = ()
     """The scenarios that it can serve; all where empty."""
+    pins: tuple[str, ...] = ()
+    """Requirements that stand in place of the file's, such as `flask==3.0.0`."""
     tls: tuple[str, ...] = ()
     """What `start` gets as further arguments where it shall speak TLS; it can't where empty."""
 
@@ -117,7 +119,7 @@ class Cell:
     scenario: str
     load: Load
     settings: Mapping[str, Setting] = field(default_factory=dict)
-    """Settings that differ from the variant's defaults."""
+    """Settings that differ from the variant's, in runs of before a variant's name held them; else empty."""
     replica: int = 0
     """0, or 1 for the twin of an A/A pair."""
 

@@ -53,13 +53,13 @@ def ranked_by(load: Load) -> str:
 
 
 def name_of(cell: Cell) -> str:
-    """Return a cell's name among those of its scenario and load: `id`, `id (threads=32)`, `id#1`.
+    """Return a cell's name among those of its scenario and load: `id`, `id[threads=32]`, `id#1`.
 
     `#1` is the twin of an A/A pair.
     """
-    settings = ", ".join(f"{key}={value}" for key, value in sorted(cell.settings.items()))
+    settings = ",".join(f"{key}={value}" for key, value in sorted(cell.settings.items()))
     twin = f"#{cell.replica}" if cell.replica else ""
-    return cell.variant + (f" ({settings})" if settings else "") + twin
+    return cell.variant + (f"[{settings}]" if settings else "") + twin
 
 
 def is_twin(name: str, other: str) -> bool:

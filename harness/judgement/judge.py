@@ -33,6 +33,7 @@ from harness.records.summary import (
     Times,
     VariantLabel,
 )
+from harness.records.wishes import base_of
 
 CellKey = tuple[str, Load, str]
 """Scenario, load, and the cell's name."""
@@ -186,7 +187,8 @@ def _blocks(trials: Iterable[JudgedTrial]) -> int:
 def _label(cell: Cell, variant: Variant | None, trials: Sequence[JudgedTrial]) -> VariantLabel:
     known = [trial.stored.record.versions for trial in trials if trial.stored.record.versions]
     settings = {**(variant.settings if variant else {}), **cell.settings}
-    return VariantLabel(cell.variant, name_of(cell), settings, dict(known[0]) if known else {}, cell.replica)
+    versions = dict(known[0]) if known else {}
+    return VariantLabel(base_of(cell.variant), name_of(cell), settings, versions, cell.replica)
 
 
 def _figure(values: Iterable[float | None]) -> Figure | None:

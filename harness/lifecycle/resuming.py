@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from harness.ground.errors import EnvironmentUnfit, UsageError
 from harness.ground.model import Scenario
 from harness.lifecycle.bench import Job
+from harness.machine.requirements import may_be
 from harness.records.manifest import MANIFEST, load_variant
 from harness.records.store import StoredRun
+from harness.records.wishes import named
 
 _SAME = ("cpu_model", "architecture", "cpus_usable", "memory_bytes", "kernel", "python")
 """What makes trials of two moments comparable, by the fingerprint's names."""
@@ -27,7 +30,9 @@ def job_of(stored: StoredRun, scenarios: Mapping[str, Scenario], fingerprint: Ma
             f"the run {stored.id} is complete and sealed", remedy=f"see it: webdyno show {stored.id}"
         )
     for variant in stored.record.variants:
-        if load_variant(Path(variant.folder)) != variant:
+        there = load_variant(Path(variant.folder))
+        wished = named((variant.id,), {there.id: there})[variant.id]
+        if replace(wished, pins=variant.pins) != variant or not may_be(variant.pins, wished.pins):
             raise _changed(Path(variant.folder, MANIFEST))
     for scenario in stored.record.scenarios:
         # Scenarios are run as us, unasked: never one that a `run.json` from elsewhere points to.

@@ -25,6 +25,7 @@ from harness.records.plan import TRIAL_OVERHEAD_S
 from harness.records.store import Results, RunRecord, StoredRun, StoredTrial, read_run
 from harness.records.summary import Summary
 from harness.records.summary_json import to_json
+from harness.records.wishes import base_of
 
 
 def begin(
@@ -100,7 +101,7 @@ def _hold_to(
         return tuple(
             CaseResult(case.name, None, "not checked: is for a variant with `tls`") for case in cases
         )
-    log = bench.folder / "-".join(["verify", variant.id, *sorted(apart)])
+    log = bench.folder / "-".join(["verify", base_of(variant.id), *sorted(apart)])
     sut = bench.start(variant, None, port=free_port(), log=log.with_suffix(".log"), apart=apart)
     try:
         return verify(

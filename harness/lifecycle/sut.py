@@ -82,7 +82,7 @@ def start_sut(
     placed = variant
     if environment.image is not None:
         apps_root = APPS
-        placed = replace(variant, folder=str(APPS / variant.id))
+        placed = replace(variant, folder=str(APPS / Path(variant.folder).name))
     bridged = network == "bridge"
     command = Command(
         argv=start_command(

@@ -17,7 +17,8 @@ from harness.machine.engine import IMAGE_LABEL, REPOSITORY, Engine, EngineLost, 
 
 BASE_VARIABLE = "PYTHON_IMAGE"
 _BASE = "python:{version}-slim-bookworm"
-_VERSION = "3.13"
+DEFAULT_PYTHON = "3.13"
+"""The Python of images where a variant asks for none."""
 GIVEN = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 """What a build inherits from us, where it is set; the variables of pip never reach the finished image."""
 _UNREACHABLE = (
@@ -58,7 +59,7 @@ class Recipe:
 
 def base_image(version: str | None = None) -> str:
     """Return the image that recipes begin with, for a version of Python such as `3.12`."""
-    return os.environ.get(BASE_VARIABLE) or _BASE.format(version=version or _VERSION)
+    return os.environ.get(BASE_VARIABLE) or _BASE.format(version=version or DEFAULT_PYTHON)
 
 
 def ensure_pulled(engine: Engine, name: str, report: Report, variable: str = BASE_VARIABLE) -> str:

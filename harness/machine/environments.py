@@ -19,11 +19,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from harness.ground import process
-from harness.ground.errors import EnvironmentUnfit, UsageError
+from harness.ground.errors import EnvironmentUnfit
 from harness.ground.model import Variant
 from harness.machine import interpreters
 from harness.machine.installer import InstallFailed, explain, open_to_all, run_uv
 from harness.machine.interpreters import Interpreter
+from harness.machine.requirements import wanted
 
 _SEAL = "webdyno-environment.json"
 
@@ -49,13 +50,13 @@ def ensure(variant: Variant, report: Callable[[str], None] = lambda _: None) -> 
     Raises UsageError for a requirements file that refers to others, VariantFailed for requirements that
     can't be met, and EnvironmentUnfit for a missing interpreter, network, or room on disk.
     """
-    requirements = _requirements(variant)
     interpreter = interpreters.find(variant.python)
-    home = cache_folder() / "environments" / key(requirements, interpreter)
-    sealed = _read(home)
-    if sealed is not None:
-        return sealed
     try:
+        requirements = wanted(variant, cache_folder(), "--python", interpreter.executable)
+        home = cache_folder() / "environments" / key(requirements, interpreter)
+        sealed = _read(home)
+        if sealed is not None:
+            return sealed
         with lock(home):
             sealed = _read(home)
             if sealed is not None:
@@ -65,7 +66,7 @@ def ensure(variant: Variant, report: Callable[[str], None] = lambda _: None) -> 
     except OSError as error:
         raise EnvironmentUnfit(
             f"the environment of {variant.id} can't be written: {error.strerror}",
-            where=str(home),
+            where=str(error.filename or cache_folder()),
             remedy="make room there, or set WEBDYNO_CACHE to another folder",
         ) from error
     made = _read(home)
@@ -133,28 +134,6 @@ def key(requirements: str, interpreter: Interpreter) -> str:
     return hashlib.sha256(content.encode()).hexdigest()[:24]
 
 
-def _requirements(variant: Variant) -> str:
-    """Return the file's content; what lies outside of it would not be part of the environment's name."""
-    if variant.requirements is None:
-        return ""
-    path = Path(variant.folder, variant.requirements)
-    try:
-        content = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"can't be read: {error}", where=str(path)) from error
-    for number, line in enumerate(content.splitlines(), start=1):
-        word = line.strip()
-        if word.startswith(
-            (".", "/", "file:", "-r", "-c", "-e", "--requirement", "--constraint", "--editable")
-        ):
-            raise UsageError(
-                f"{word!r} refers to another file",
-                where=f"{path}:{number}",
-                remedy="write every requirement of the variant into this one file, with its version",
-            )
-    return content
-
-
 def _make(home: Path, variant: Variant, requirements: str, interpreter: Interpreter) -> None:
     shutil.rmtree(home, ignore_errors=True)
     python = home / "bin" / "python"
@@ -185,7 +164,7 @@ def _seal(home: Path, interpreter: Interpreter) -> None:
     packages = importlib.metadata.distributions(
         path=[str(path) for path in home.glob("lib*/*/site-packages")]
     )
-    versions = {package.metadata["Name"].lower().replace("_", "-"): package.version for package in packages}
+    versions = {package.metadata["Name"].lower().replace("_", "-"): _version(package) for package in packages}
     seal = {
         "versions": {"python": interpreter.version, **dict(sorted(versions.items()))},
         "optimised": interpreter.optimised,
@@ -194,6 +173,13 @@ def _seal(home: Path, interpreter: Interpreter) -> None:
     aside.write_text(json.dumps(seal, indent=1), encoding="utf-8")
     aside.chmod(0o644)
     aside.replace(home / _SEAL)
+
+
+def _version(package: importlib.metadata.Distribution) -> str:
+    """Return a package's version, with the commit of one that is from a git repository."""
+    origin = json.loads(package.read_text("direct_url.json") or "{}")
+    commit = origin.get("vcs_info", {}).get("commit_id")
+    return f"{package.version} ({commit[:12]})" if commit else package.version
 
 
 def _read(home: Path) -> Environment | None:

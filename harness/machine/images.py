@@ -6,11 +6,12 @@ import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from harness.ground.errors import UsageError, VariantFailed
+from harness.ground.errors import EnvironmentUnfit, UsageError, VariantFailed
 from harness.ground.model import Variant
 from harness.machine import interpreters
 from harness.machine.building import (
     BASE_VARIABLE,
+    DEFAULT_PYTHON,
     Recipe,
     Report,
     base_image,
@@ -19,7 +20,8 @@ from harness.machine.building import (
     files_of,
 )
 from harness.machine.engine import RUN_LABEL, Engine, answering
-from harness.machine.environments import Environment, packages
+from harness.machine.environments import Environment, cache_folder, packages
+from harness.machine.requirements import is_source, wanted
 
 APPS = Path("/apps")
 """Where an image holds what the project's `apps` holds: its packages, and the variant's own folder."""
@@ -37,6 +39,9 @@ print(json.dumps({
 
 def ensure_bases(engine: Engine, variants: Iterable[Variant], report: Report) -> None:
     """Have the images that variants' images begin with; raises EnvironmentUnfit where one can't be had."""
+    variants = tuple(variants)
+    for variant in variants:
+        _insist_on_registries(variant)
     for name in sorted({base_image(one.python) for one in variants if not _own_recipe(one).is_file()}):
         ensure_pulled(engine, name, report)
 
@@ -49,15 +54,41 @@ def ensure(
     `label` is the run's. Raises VariantFailed for a recipe or requirements that can't be carried out,
     EnvironmentUnfit for an image or a registry that can't be had, or a full disk.
     """
-    arguments, base_id = {"VARIANT": variant.id}, ""
+    _insist_on_registries(variant)
+    arguments, base_id = {"VARIANT": Path(variant.folder).name}, ""
     if variant.requirements is not None:
         arguments["REQUIREMENTS"] = variant.requirements
     if not _own_recipe(variant).is_file():
         arguments[BASE_VARIABLE] = base_image(variant.python)
         base_id = ensure_pulled(engine, arguments[BASE_VARIABLE], report)
     files = tuple(_files(variant, apps_root))
-    recipe = Recipe(variant.id, files, arguments, variant.folder, VariantFailed, base_id)
-    return _environment(engine, ensure_built(engine, recipe, report), label)
+    recipe = Recipe(arguments["VARIANT"], files, arguments, variant.folder, VariantFailed, base_id)
+    made = _environment(engine, ensure_built(engine, recipe, report), label)
+    _insist_on_wishes(variant, made)
+    return made
+
+
+def _insist_on_registries(variant: Variant) -> None:
+    if any(map(is_source, variant.pins)):
+        raise EnvironmentUnfit(
+            "an image has no git to install from a repository with",
+            where=variant.id,
+            remedy="--backend cgroup",
+        )
+
+
+def _insist_on_wishes(variant: Variant, made: Environment) -> None:
+    """Raise VariantFailed where the base image, or the variant's own recipe, has other versions."""
+    due = dict(pin.split("==") for pin in variant.pins)
+    due |= {"python": variant.python} if variant.python else {}
+    for name, version in due.items():
+        there = made.versions.get(name, "none")
+        if there != version and not (name == "python" and there.startswith(f"{version}.")):
+            raise VariantFailed(
+                f"its image has {name} {there}, not {version}",
+                where=variant.id,
+                remedy=f"unset {BASE_VARIABLE}, or let its own Dockerfile install what is asked for",
+            )
 
 
 def _own_recipe(variant: Variant) -> Path:
@@ -72,11 +103,22 @@ def _files(variant: Variant, apps_root: Path) -> Iterator[tuple[str, bytes]]:
         yield "apps/start.py", (apps_root / "start.py").read_bytes()
         for package in packages(apps_root):
             yield from files_of(package, f"apps/{package.name}")
-        yield from files_of(Path(variant.folder), f"apps/{variant.id}")
+        yield from _own_files(variant)
     except OSError as error:
         raise UsageError(f"can't be read: {error.strerror}", where=str(error.filename)) from error
     if variant.requirements is None:
-        yield f"apps/{variant.id}/requirements.txt", b""
+        yield f"apps/{Path(variant.folder).name}/requirements.txt", b""
+
+
+def _own_files(variant: Variant) -> Iterator[tuple[str, bytes]]:
+    """Yield the variant's folder, the wished versions in its requirements."""
+    folder = Path(variant.folder)
+    for name, content in files_of(folder, f"apps/{folder.name}"):
+        if variant.pins and name == f"apps/{folder.name}/{variant.requirements}":
+            version = ("--python-version", variant.python or DEFAULT_PYTHON)
+            yield name, wanted(variant, cache_folder(), *version).encode()
+        else:
+            yield name, content
 
 
 def _environment(engine: Engine, tag: str, label: str) -> Environment:

@@ -67,7 +67,12 @@ def explain(output: str, variant: Variant, cache: Path) -> WebdynoError:
             log=log,
         )
     where = str(Path(variant.folder, variant.requirements or ""))
-    return VariantFailed(what, where=where, remedy="correct the requirements", log=log)
+    remedy = (
+        "wish for versions that there are and that go together"
+        if variant.pins
+        else "correct the requirements"
+    )
+    return VariantFailed(what, where=where, remedy=remedy, log=log)
 
 
 def open_to_all(home: Path) -> None:

@@ -64,8 +64,8 @@ def find(version: str | None) -> Interpreter:
             return found
     raise EnvironmentUnfit(
         f"there is no Python {version} here",
-        remedy=f"install it (python{version} on PATH, or pyenv install {version}), "
-        "or choose variants that don't ask for it",
+        remedy=f"here are {', '.join(_minor_versions())}; install it (python{version} on PATH, or "
+        f"pyenv install {version}), or choose variants that don't ask for it",
     )
 
 
@@ -99,6 +99,14 @@ def optimised(configured: str, prefix: str) -> bool | None:
 
 def _is_of(interpreter: Interpreter, version: str) -> bool:
     return interpreter.version == version or interpreter.version.startswith(f"{version}.")
+
+
+def _minor_versions() -> Iterator[str]:
+    """Yield the versions that `find` finds, from the oldest one that is still maintained anywhere."""
+    own = ".".join(map(str, sys.version_info[:2]))
+    for version in (f"3.{minor}" for minor in range(8, 30)):
+        if version == own or any(_candidates(version)):
+            yield version
 
 
 def _candidates(version: str) -> Iterator[str]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import random
 import tomllib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import product
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -14,19 +16,20 @@ from harness.ground.errors import UsageError
 from harness.ground.model import Cell, Load, PlannedTrial, Scenario, Setting, Stage, Timing, Variant
 from harness.ground.names import choose, suggestion
 from harness.records.loads import LoadKeys, LoadWishes, load_of, wished
+from harness.records.wishes import base_of, named, parse
 
 TRIAL_OVERHEAD_S = 3.5
 """Start-up, the barrier, the drain and the clean-up of one trial, about, on two cores."""
 
 
 @dataclass(frozen=True, slots=True)
-class Sweep:
-    """Variants that run with other values of one of their settings too, each as a row of its own."""
+class Matrix:
+    """Variants that run in other settings and versions too, each as a row of its own."""
 
     variants: tuple[str, ...]
+    """By their canonical names, which say in what they differ; where the suite has them as they are."""
     scenarios: tuple[str, ...]
-    setting: str
-    values: tuple[Setting, ...]
+    """All of the suite where empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,19 +47,39 @@ class Suite:
     """The scenarios on which the first variant runs twice in each block, as an A/A pair."""
     own_loads: Mapping[str, tuple[Load, ...]] = field(default_factory=dict)
     """By scenario, the loads that stand in place of `loads` there."""
-    sweeps: tuple[Sweep, ...] = ()
+    matrices: tuple[Matrix, ...] = ()
+
+    @property
+    def rows(self) -> tuple[str, ...]:
+        """The names of all variants that run, those of matrices included."""
+        return tuple(dict.fromkeys(name for scenario in self.scenarios for name in self.rows_on(scenario)))
+
+    def rows_on(self, scenario: str) -> tuple[str, ...]:
+        """Return the names of the variants that run on a scenario."""
+        of_matrices = (
+            name
+            for matrix in self.matrices
+            if scenario in (matrix.scenarios or self.scenarios)
+            for name in matrix.variants
+            if base_of(name) in self.variants
+        )
+        return tuple(dict.fromkeys((*self.variants, *of_matrices)))
 
     def loads_of(self, scenario: str) -> tuple[Load, ...]:
         """Return the loads of a scenario: its own, else those of all."""
         return self.own_loads.get(scenario, self.loads)
 
 
-class _Sweep(BaseModel):
+_Values = Annotated[tuple[int | str, ...], Field(min_length=1)]
+
+
+class _Matrix(BaseModel):
     model_config = ConfigDict(extra="forbid")
     variants: tuple[str, ...] = Field(min_length=1)
-    scenarios: tuple[str, ...] = Field(min_length=1)
-    setting: str = Field(min_length=1)
-    values: tuple[int | str, ...] = Field(min_length=1)
+    scenarios: tuple[str, ...] = ()
+    settings: dict[str, _Values] = {}
+    versions: dict[str, _Values] = {}
+    python: tuple[str, ...] = ()
 
 
 class _Suite(BaseModel):
@@ -69,7 +92,7 @@ class _Suite(BaseModel):
     warmup_s: float = Field(ge=0, le=3600)
     aa: tuple[str, ...] = ()
     load: tuple[LoadKeys, ...] = Field(min_length=1)
-    sweep: tuple[_Sweep, ...] = ()
+    matrix: tuple[_Matrix, ...] = ()
 
 
 def find_suites(folder: Path) -> dict[str, Path]:
@@ -94,14 +117,14 @@ def load_suite(path: Path) -> Suite:
     return Suite(
         name=path.stem,
         title=parsed.title,
-        variants=parsed.variants,
+        variants=_canonical(parsed.variants),
         scenarios=parsed.scenarios,
         loads=tuple(load for keys, load in loads if not keys.scenarios),
         blocks=parsed.blocks,
         timing=Timing(warmup_s=parsed.warmup_s, window_s=parsed.window_s),
         twins=parsed.aa,
         own_loads=own,
-        sweeps=tuple(Sweep(**sweep.model_dump()) for sweep in parsed.sweep),
+        matrices=tuple(_matrix(keys, f"{path}: matrix.{place}") for place, keys in enumerate(parsed.matrix)),
     )
 
 
@@ -124,7 +147,7 @@ def narrow(
     chosen = tuple(scenarios) or suite.scenarios
     return replace(
         suite,
-        variants=tuple(variants) or suite.variants,
+        variants=_canonical(variants) or suite.variants,
         scenarios=chosen,
         loads=_wished(suite.loads, load),
         own_loads={name: _wished(own, load) for name, own in suite.own_loads.items()},
@@ -153,13 +176,10 @@ def _wished(loads: Sequence[Load], wishes: LoadWishes) -> tuple[Load, ...]:
 
 
 def check_names(suite: Suite, variants: Mapping[str, Variant], scenarios: Mapping[str, object]) -> None:
-    """Raise UsageError for a variant, a scenario, a setting or a load that there is not."""
-    swept = [(name, sweep) for sweep in suite.sweeps for name in sweep.variants]
-    choose((*suite.variants, *(name for name, _ in swept)), variants, "variant")
-    swept_scenarios = [name for sweep in suite.sweeps for name in sweep.scenarios]
-    choose((*suite.scenarios, *suite.twins, *suite.own_loads, *swept_scenarios), scenarios, "scenario")
-    for name, sweep in swept:
-        choose((sweep.setting,), variants[name].settings, f"setting of {name}")
+    """Raise UsageError for a variant, a scenario, a setting, a package or a load that there is not."""
+    named((*suite.variants, *(name for matrix in suite.matrices for name in matrix.variants)), variants)
+    of_matrices = [name for matrix in suite.matrices for name in matrix.scenarios]
+    choose((*suite.scenarios, *suite.twins, *suite.own_loads, *of_matrices), scenarios, "scenario")
     idle = [name for name in suite.scenarios if not suite.loads_of(name)]
     if idle:
         raise UsageError(
@@ -201,21 +221,32 @@ def _cells(
 ) -> list[Cell]:
     names = [
         name
-        for name in suite.variants
+        for name in suite.rows_on(scenario)
         if variants[name].serves(scenario)
         if variants[name].tls or scenario not in by_tls
     ]
     cells = [Cell(name, scenario, load) for name in names]
     twin = [Cell(names[0], scenario, load, replica=1)] if names and scenario in suite.twins else []
-    swept = [
-        Cell(name, scenario, load, {sweep.setting: value})
-        for sweep in suite.sweeps
-        if scenario in sweep.scenarios
-        for name in sweep.variants
-        if name in names
-        for value in sweep.values
-    ]
-    return cells + twin + swept
+    return cells + twin
+
+
+def _canonical(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(str(parse(name)) for name in names))
+
+
+def _matrix(keys: _Matrix, where: str) -> Matrix:
+    """Return every combination of a matrix's values."""
+    settings = [[f"[{name}={value}]" for value in values] for name, values in keys.settings.items()]
+    versions = [[f"@{name}{_version(value)}" for value in values] for name, values in keys.versions.items()]
+    pythons = [[f"@python{version}" for version in keys.python]] if keys.python else []
+    changes = [*settings, *versions, *pythons]
+    if not changes:
+        raise UsageError("changes nothing", where=where, remedy="give it settings, versions or python")
+    return Matrix(_canonical("".join(parts) for parts in product(keys.variants, *changes)), keys.scenarios)
+
+
+def _version(value: Setting) -> str:
+    return f"@{value}" if str(value).startswith("git+") else f"=={value}"
 
 
 def _complaint(path: Path, error: ValidationError) -> UsageError:
@@ -225,7 +256,7 @@ def _complaint(path: Path, error: ValidationError) -> UsageError:
     key = ".".join(str(part) for part in first["loc"])
     where = f"{path}: {key}" if key else str(path)
     if first["type"] == "extra_forbidden":
-        tables: Mapping[str, type[BaseModel]] = {"load": LoadKeys, "sweep": _Sweep}
+        tables: Mapping[str, type[BaseModel]] = {"load": LoadKeys, "matrix": _Matrix}
         table = tables[str(first["loc"][0])] if len(first["loc"]) > 1 else _Suite
         known = table.model_fields
         return UsageError("is not a key", where=where, remedy=suggestion(str(first["loc"][-1]), known))

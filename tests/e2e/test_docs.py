@@ -67,7 +67,7 @@ def test_reference_lists_every_key() -> None:
     """The tables of keys are those that the readers of the files take."""
     assert set(keys(section("docs/reference.md", "## variant.toml"))) == set(manifest._Manifest.model_fields)
     suite = {*plan._Suite.model_fields, *(f"load.{key}" for key in loads.LoadKeys.model_fields)}
-    suite |= {f"sweep.{key}" for key in plan._Sweep.model_fields}
+    suite |= {f"matrix.{key}" for key in plan._Matrix.model_fields}
     assert set(keys(section("docs/reference.md", "## Suites"))) == suite
     prose = section("docs/reference.md", "## variant.toml")
     assert all(f"`{{{name}}}`" in prose for name in manifest.PLACEHOLDERS)

@@ -137,7 +137,7 @@ def test_what_was_not_measured_has_no_ratio() -> None:
 def test_settings_name_a_cell() -> None:
     """Settings that differ, and the replica, are part of a cell's name."""
     cell = Cell("flask", "hello", CLOSED, {"workers": 2, "threads": 8}, replica=1)
-    assert name_of(cell) == "flask (threads=8, workers=2)#1"
+    assert name_of(cell) == "flask[threads=8,workers=2]#1"
 
 
 def test_ranks_are_intervals() -> None:

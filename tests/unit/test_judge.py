@@ -198,7 +198,7 @@ def test_settings_and_versions_are_those_of_the_cell() -> None:
     cell = Cell("flask-gunicorn", "hello", CLOSED, {"threads": 32})
     run = with_trials(synthetic.run(), synthetic.trial(cell, 1, 1, synthetic.BASE_SPEEDS["flask-gunicorn"]))
     (made,) = judge(run).cells
-    assert made.variant.label == "flask-gunicorn (threads=32)"
+    assert made.variant.label == "flask-gunicorn[threads=32]"
     assert made.variant.settings == {"workers": 1, "threads": 32}
     assert made.variant.versions["python"] == "3.13.1"
 

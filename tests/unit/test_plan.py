@@ -12,8 +12,8 @@ from harness.ground.errors import UsageError
 from harness.ground.model import Cell, Load, PlannedTrial, Scenario, Stage, Timing
 from harness.records.loads import LoadWishes
 from harness.records.plan import (
+    Matrix,
     Suite,
-    Sweep,
     check_names,
     estimate_s,
     find_suites,
@@ -22,6 +22,7 @@ from harness.records.plan import (
     narrow,
     with_own_users,
 )
+from harness.records.wishes import base_of
 
 ROOT = Path(__file__).parents[2]
 NAMES = ("fastapi-uvicorn", "flask-gunicorn", "django-gunicorn")
@@ -50,7 +51,7 @@ def suite(**changes: object) -> Suite:
 
 def laid_out(wanted: Suite) -> tuple[PlannedTrial, ...]:
     """Return a suite's trials."""
-    return lay_out(wanted, VARIANTS, 1).trials
+    return lay_out(wanted, {name: VARIANTS[base_of(name)] for name in wanted.rows}, 1).trials
 
 
 def key(cell: Cell) -> tuple[object, ...]:
@@ -133,17 +134,44 @@ def test_a_scenario_may_say_how_many_users_suit_it() -> None:
     assert loads["history"] == Load("closed", 7)
 
 
-def test_a_sweep_adds_a_row_for_each_value() -> None:
-    """Beside its default, a variant runs in every block with each value, on the sweep's scenarios alone."""
-    wanted = suite(sweeps=(Sweep((NAMES[1],), ("history",), "threads", (4, 64)),))
-    trials = lay_out(wanted, VARIANTS, 1).trials
-    swept = Counter(
-        (trial.cell.variant, trial.cell.scenario, *trial.cell.settings.items())
-        for trial in trials
-        if trial.cell.settings
+def test_a_matrix_adds_a_row_for_each_combination(tmp_path: Path) -> None:
+    """Beside its default a variant runs in each combination, in every block, where the matrix says."""
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        f"""title = ""\nvariants = {list(NAMES)}\nscenarios = ["hello", "history"]
+        blocks = 4\nwindow_s = 1\nwarmup_s = 0
+        [[load]]\nprofile = "closed"\nusers = 1
+        [[matrix]]\nvariants = ["{NAMES[1]}"]\nscenarios = ["history"]
+        settings.threads = [4, 64]\npython = ["3.12", "3.13"]
+        versions.flask = ["3.0.0", "git+https://host/flask@main"]
+        """.replace("'", '"')
     )
-    assert swept == {(NAMES[1], "history", ("threads", value)): wanted.blocks for value in (4, 64)}
-    assert len(trials) == wanted.blocks * (3 + 1 + 3 + 2)
+    wanted = load_suite(path)
+    rows = Counter((trial.cell.scenario, trial.cell.variant) for trial in laid_out(wanted))
+    due = {
+        f"{NAMES[1]}[threads={threads}]@flask{version}@python{python}"
+        for threads in (4, 64)
+        for version in ("==3.0.0", "@git+https://host/flask@main")
+        for python in ("3.12", "3.13")
+    }
+    assert rows == {
+        **{(scenario, name): 4 for scenario in wanted.scenarios for name in NAMES},
+        **{("history", name): 4 for name in due},
+    }
+    assert set(wanted.rows) == {*NAMES, *due}
+    without = replace(wanted, variants=NAMES[:1])
+    assert without.rows == NAMES[:1], "a variant that does not run has no other rows either"
+
+
+def test_a_matrix_that_changes_nothing_is_told(tmp_path: Path) -> None:
+    """It would be the same row again."""
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        'title = ""\nvariants = ["a"]\nscenarios = ["b"]\nblocks = 1\nwindow_s = 1\nwarmup_s = 0\n'
+        '[[load]]\nprofile = "closed"\nusers = 1\n[[matrix]]\nvariants = ["a"]\n'
+    )
+    with pytest.raises(UsageError, match=r"(?s)matrix\.0: changes nothing"):
+        load_suite(path)
 
 
 def test_what_a_variant_does_not_implement_is_left_out() -> None:
@@ -171,14 +199,14 @@ def test_the_command_line_narrows_a_suite() -> None:
     """Each wish takes the place of the suite's own value, and a twin goes with its scenario."""
     wanted = narrow(
         suite(loads=(Load("closed", 10), Load("closed", 20))),
-        variants=NAMES[:1],
+        variants=NAMES[:1] * 2,
         scenarios=("history",),
         load=LoadWishes(users=5),
         blocks=1,
         window_s=2.0,
         warmup_s=0.0,
     )
-    assert wanted.variants == NAMES[:1]
+    assert wanted.variants == NAMES[:1], "a name that is given twice is one row"
     assert wanted.twins == ()
     assert wanted.loads == (Load("closed", 5),)  # two loads that became one are one
     assert (wanted.timing.warmup_s, wanted.timing.window_s) == (0.0, 2.0)
@@ -200,15 +228,15 @@ def test_unknown_names_are_told() -> None:
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"sweeps": (Sweep((NAMES[1],), ("hello",), "thread", (4,)),)}, "setting of flask-gunicorn"),
-        ({"sweeps": (Sweep(("flask",), ("hello",), "threads", (4,)),)}, "did you mean"),
-        ({"sweeps": (Sweep((NAMES[1],), ("helo",), "threads", (4,)),)}, "did you mean hello"),
+        ({"matrices": (Matrix((f"{NAMES[1]}[thread=4]",), ("hello",)),)}, "setting of flask-gunicorn"),
+        ({"matrices": (Matrix(("flask[threads=4]",), ("hello",)),)}, "did you mean"),
+        ({"matrices": (Matrix((f"{NAMES[1]}@python3.12",), ("helo",)),)}, "did you mean hello"),
         ({"own_loads": {"helo": (Load("closed", 1),)}}, "did you mean hello"),
         ({"loads": (), "own_loads": {"hello": (Load("closed", 1),)}}, "has no load for history"),
     ],
 )
-def test_a_sweep_or_load_for_what_there_is_not_is_told(changes: dict[str, object], says: str) -> None:
-    """Settings, variants and scenarios of sweeps and of loads are checked before anything starts."""
+def test_a_matrix_or_load_for_what_there_is_not_is_told(changes: dict[str, object], says: str) -> None:
+    """Settings, variants and scenarios of matrices and of loads are checked before anything starts."""
     with pytest.raises(UsageError, match=f"(?s){says}"):
         check_names(suite(**changes), VARIANTS, {"hello": None, "history": None})
 
@@ -218,7 +246,9 @@ def test_the_suites_that_come_with_it_can_be_read(path: Path) -> None:
     """Every suite of the project names variants and scenarios that there are."""
     read = load_suite(path)
     assert {*read.scenarios, *read.twins} <= {file.stem for file in (ROOT / "scenarios").glob("*.py")}
-    assert set(read.variants) <= {file.parent.name for file in (ROOT / "apps").glob("*/variant.toml")}
+    assert set(map(base_of, read.rows)) <= {
+        file.parent.name for file in (ROOT / "apps").glob("*/variant.toml")
+    }
 
 
 def test_the_articles_suite_forgets_no_scenario() -> None:
