@@ -15,7 +15,7 @@ import click
 from harness.cli import console, options
 from harness.ground.errors import EnvironmentUnfit, UsageError
 from harness.ground.units import format_size
-from harness.machine import engine
+from harness.machine import belongings, engine
 from harness.machine.custody.collector import collect_leftovers
 from harness.machine.custody.guard import lock_path, machine_lock, state_folder
 from harness.output import wording
@@ -126,7 +126,7 @@ def _clean_engine() -> tuple[str, ...]:
         found = engine.connect()
     except EnvironmentUnfit:
         return ()
-    left, won = engine.remove_ours(found)
+    left, won = belongings.remove_ours(found)
     found.client.close()
     if won:
         console.out.print(f"the container engine has {format_size(won)} more room", highlight=False)

@@ -17,8 +17,9 @@ from harness.machine import environments, images
 from harness.machine.backends.backend import Backend
 from harness.machine.backends.cgroup import CgroupBackend
 from harness.machine.backends.docker import DockerBackend
+from harness.machine.belongings import label_of
 from harness.machine.custody.journal import Journal
-from harness.machine.engine import Engine, connect, label_of
+from harness.machine.engine import Engine, connect
 from harness.machine.environments import Environment
 from harness.machine.services.catalogue import APART, Service, Surroundings, start_services
 from harness.machine.services.service_images import ensure_images

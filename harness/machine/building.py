@@ -7,19 +7,22 @@ import io
 import json
 import os
 import re
+import stat
 import tarfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.ground.errors import EnvironmentUnfit, WebdynoError
-from harness.machine.engine import IMAGE_LABEL, REPOSITORY, Engine, EngineLost, answering, refused, words_of
+from harness.machine.belongings import REPOSITORY
+from harness.machine.engine import IMAGE_LABEL, Engine, EngineLost, answering, refused, words_of
 
 BASE_VARIABLE = "PYTHON_IMAGE"
 _BASE = "python:{version}-slim-bookworm"
 DEFAULT_PYTHON = "3.13"
 """The Python of images where a variant asks for none."""
-GIVEN = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+GIVEN = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", *_PROXIES, *map(str.lower, _PROXIES))
 """What a build inherits from us, where it is set; the variables of pip never reach the finished image."""
 _UNREACHABLE = (
     "name resolution",
@@ -39,13 +42,28 @@ Report = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
+class File:
+    """One file of a recipe."""
+
+    path: str
+    content: bytes
+    executable: bool = False
+
+    @classmethod
+    def of(cls, source: Path, path: str) -> File:
+        """Return a file of this machine under another path; raises OSError where it can't be read."""
+        content = source.read_bytes()
+        return cls(path, content, content.startswith(b"#!") or bool(source.stat().st_mode & stat.S_IXUSR))
+
+
+@dataclass(frozen=True, slots=True)
 class Recipe:
     """What an image is made of; the same content is never built twice."""
 
     name: str
     """Of what is in it."""
-    files: tuple[tuple[str, bytes], ...]
-    """Path and content; the recipe itself is the file `Dockerfile`."""
+    files: tuple[File, ...]
+    """The recipe itself is the file `Dockerfile`."""
     arguments: Mapping[str, str]
     where: str
     """The folder or file that a failure is about."""
@@ -105,11 +123,18 @@ def ensure_built(engine: Engine, recipe: Recipe, report: Report) -> str:
     return tag
 
 
-def files_of(folder: Path, target: str) -> Iterator[tuple[str, bytes]]:
-    """Yield a folder's files as a recipe has them, under another path."""
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and "__pycache__" not in path.parts:
-            yield f"{target}/{path.relative_to(folder)}", path.read_bytes()
+def files_of(folder: Path, target: str) -> Iterator[File]:
+    """Yield a folder's files as a recipe has them, under another path; links stand for what they lead to."""
+    for path in sorted(folder.iterdir()):
+        if path.is_file():
+            yield File.of(path, f"{target}/{path.name}")
+        elif path.is_dir() and path.name != "__pycache__" and path.resolve() not in _around(path):
+            yield from files_of(path, f"{target}/{path.name}")
+
+
+def _around(path: Path) -> tuple[Path, ...]:
+    """Return the folders on the way to a path: a link to one of them would have no end."""
+    return tuple(one.resolve() for one in path.absolute().parents)
 
 
 def _pull(engine: Engine, name: str) -> str:
@@ -137,14 +162,14 @@ def _is_there(engine: Engine, tag: str) -> bool:
     return True
 
 
-def _pack(files: Iterable[tuple[str, bytes]]) -> bytes:
+def _pack(files: Iterable[File]) -> bytes:
     """Return an archive: the same files give the same bytes."""
     whole = io.BytesIO()
     with tarfile.open(fileobj=whole, mode="w") as archive:
-        for name, content in files:
-            member = tarfile.TarInfo(name)
-            member.size, member.mode = len(content), 0o755 if content.startswith(b"#!") else 0o644
-            archive.addfile(member, io.BytesIO(content))
+        for file in files:
+            member = tarfile.TarInfo(file.path)
+            member.size, member.mode = len(file.content), 0o755 if file.executable else 0o644
+            archive.addfile(member, io.BytesIO(file.content))
     return whole.getvalue()
 
 

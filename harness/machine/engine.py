@@ -1,4 +1,4 @@
-"""The container engine of this machine: whether one answers, and what of ours it holds.
+"""The container engine of this machine: whether one answers, and its errors in words.
 
 Its client is imported where it is needed: most commands need no engine, and the reaper must start at once.
 """
@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import os
 import socket
-import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -31,10 +30,6 @@ _DEFAULT = "unix:///var/run/docker.sock"
 _PATIENCE_S = 60
 _APART = frozenset({"name=rootless", "name=userns"})
 """What an engine says of itself whose containers have users of their own, and maybe a network."""
-REPOSITORY = "webdyno/"
-"""What the names of our images begin with. A user's own that is made of one inherits its label alone."""
-_COMPOSED = "webdyno-compose/"
-"""Likewise of those that `docker-compose.yml` builds."""
 
 
 class EngineLost(EnvironmentUnfit):
@@ -123,80 +118,6 @@ def refused(explanation: str, address: str) -> EnvironmentUnfit:
         where=address,
         remedy="its own log may say more; --backend cgroup does without it",
     )
-
-
-def label_of(run: str, pid: int) -> str:
-    """Return the label of what one harness makes for a run, which keeps its id when it is resumed."""
-    return f"{run}.{pid}"
-
-
-def remove_labelled(address: str, label: str, settle_s: float = 0.5) -> tuple[str, ...]:
-    """Remove the containers that carry a label; return what is left, in words.
-
-    Looks twice, since the engine may still be making what a killed harness asked for.
-    """
-    try:
-        engine = connect(address, patience_s=20)
-        with answering(address):
-            _remove(engine.client, f"{RUN_LABEL}={label}")
-            time.sleep(settle_s)
-            return _remove(engine.client, f"{RUN_LABEL}={label}")
-    except EnvironmentUnfit as error:
-        return (f"containers with the label {RUN_LABEL}={label}: {error.what}",)
-
-
-def remove_ours(engine: Engine) -> tuple[tuple[str, ...], int]:
-    """Remove whatever of any run the engine holds, images included; no run may be going on.
-
-    Returns what is left, in words, and the bytes that were won.
-    """
-    from docker.errors import APIError
-
-    with answering(engine.address):
-        before = _layers_bytes(engine.client)
-        left = list(_remove(engine.client, RUN_LABEL))
-        labelled: dict[str, Any] = {"label": IMAGE_LABEL}
-        for image in engine.client.images.list(filters=labelled):
-            for name in _own_names(image.tags) if image.tags else (str(image.id),):
-                try:
-                    engine.client.images.remove(name)
-                except APIError as error:
-                    if error.status_code != 404:  # went with another one
-                        left.append(f"image {name} ({words_of(error)[:200]})")
-        after = _layers_bytes(engine.client)
-        return tuple(left), 0 if before is None or after is None else max(0, before - after)
-
-
-def _own_names(tags: Iterable[str]) -> tuple[str, ...]:
-    """Return which names of an image are ours; Podman puts `localhost/` before them."""
-    return tuple(tag for tag in tags if tag.removeprefix("localhost/").startswith((REPOSITORY, _COMPOSED)))
-
-
-def _layers_bytes(client: DockerClient) -> int | None:
-    """Return how much room all images take; None where the engine takes too long to add it up."""
-    from docker.errors import APIError
-    from requests.exceptions import Timeout
-
-    try:
-        return int(client.df().get("LayersSize") or 0)
-    except (APIError, Timeout):
-        return None
-
-
-def _remove(client: DockerClient, label: str) -> tuple[str, ...]:
-    from docker.errors import APIError, NotFound
-
-    left = []
-    wanted: dict[str, Any] = {"label": label}
-    for container in client.containers.list(all=True, filters=wanted, ignore_removed=True):
-        try:
-            container.remove(force=True, v=True)
-        except NotFound:  # somebody else was quicker
-            pass
-        except APIError as error:
-            if error.status_code != 409:  # its removal is in progress
-                left.append(f"container {container.name}")
-    return tuple(left)
 
 
 def _configured() -> str:

@@ -12,6 +12,7 @@ from harness.machine import interpreters
 from harness.machine.building import (
     BASE_VARIABLE,
     DEFAULT_PYTHON,
+    File,
     Recipe,
     Report,
     base_image,
@@ -95,30 +96,30 @@ def _own_recipe(variant: Variant) -> Path:
     return Path(variant.folder, "Dockerfile")
 
 
-def _files(variant: Variant, apps_root: Path) -> Iterator[tuple[str, bytes]]:
+def _files(variant: Variant, apps_root: Path) -> Iterator[File]:
     """Yield what the recipe copies; a variant from outside the project lies there as if it were inside."""
     own = _own_recipe(variant)
     try:
-        yield "Dockerfile", (own if own.is_file() else apps_root / "Dockerfile").read_bytes()
-        yield "apps/start.py", (apps_root / "start.py").read_bytes()
+        yield File.of(own if own.is_file() else apps_root / "Dockerfile", "Dockerfile")
+        yield File.of(apps_root / "start.py", "apps/start.py")
         for package in packages(apps_root):
             yield from files_of(package, f"apps/{package.name}")
         yield from _own_files(variant)
     except OSError as error:
         raise UsageError(f"can't be read: {error.strerror}", where=str(error.filename)) from error
     if variant.requirements is None:
-        yield f"apps/{Path(variant.folder).name}/requirements.txt", b""
+        yield File(f"apps/{Path(variant.folder).name}/requirements.txt", b"")
 
 
-def _own_files(variant: Variant) -> Iterator[tuple[str, bytes]]:
+def _own_files(variant: Variant) -> Iterator[File]:
     """Yield the variant's folder, the wished versions in its requirements."""
     folder = Path(variant.folder)
-    for name, content in files_of(folder, f"apps/{folder.name}"):
-        if variant.pins and name == f"apps/{folder.name}/{variant.requirements}":
+    for file in files_of(folder, f"apps/{folder.name}"):
+        if variant.pins and file.path == f"apps/{folder.name}/{variant.requirements}":
             version = ("--python-version", variant.python or DEFAULT_PYTHON)
-            yield name, wanted(variant, cache_folder(), *version).encode()
+            yield File(file.path, wanted(variant, cache_folder(), *version).encode())
         else:
-            yield name, content
+            yield file
 
 
 def _environment(engine: Engine, tag: str, label: str) -> Environment:

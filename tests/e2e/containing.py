@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
+import socketserver
+import threading
 import time
+import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import pytest
 from docker.models.containers import Container
@@ -45,6 +50,59 @@ def foreign(engine: Engine) -> Iterator[Container]:
         container.remove(force=True)
 
 
+class Relay(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+    """Passes on to the engine what a socket is told; the making of a SUT's container only after a while."""
+
+    daemon_threads = True
+
+    def __init__(self, path: Path, engine: Engine, late_s: float) -> None:
+        self.upstream = engine.address.removeprefix("unix://")
+        self.late_s = late_s
+        self.asked, self.made = threading.Event(), threading.Event()
+        super().__init__(str(path), _Passing)
+
+
+class _Passing(socketserver.BaseRequestHandler):
+    server: Relay
+
+    def handle(self) -> None:
+        """Pass on until the client has gone; what it asked for is carried out nevertheless."""
+        with socket.socket(socket.AF_UNIX) as upstream:
+            upstream.connect(self.server.upstream)
+            back = threading.Thread(target=self._pass_back, args=(upstream,))
+            back.start()
+            with suppress(ConnectionError):
+                while said := self.request.recv(65536):
+                    if b"/containers/create?" in said and b"-sut " in said:
+                        self.server.asked.set()
+                        time.sleep(self.server.late_s)
+                    upstream.sendall(said)
+            back.join(2.0)  # the engine's answer to the last request
+            with suppress(OSError):
+                upstream.shutdown(socket.SHUT_RDWR)
+
+    def _pass_back(self, upstream: socket.socket) -> None:
+        with suppress(OSError):
+            while said := upstream.recv(65536):
+                if self.server.asked.is_set() and b" 201 Created" in said:
+                    self.server.made.set()
+                with suppress(OSError):  # the client has gone
+                    self.request.sendall(said)
+
+
+@contextmanager
+def relay(path: Path, engine: Engine, late_s: float) -> Iterator[Relay]:
+    """Serve a relay on a socket."""
+    with Relay(path, engine, late_s) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
+
+
 def own_variant(home: Home, name: str, *options: str, requirements: str | None = None) -> None:
     """Put a variant of the tests' server into the project's folder, whole: an image holds nothing else."""
     folder = home.folder / "apps" / name
@@ -56,3 +114,17 @@ def own_variant(home: Home, name: str, *options: str, requirements: str | None =
         (folder / "requirements.txt").write_text(requirements)
         text += 'requirements = "requirements.txt"\n'
     (folder / "variant.toml").write_text(text)
+
+
+def package_index(folder: Path) -> Path:
+    """Lay out a package index with the one package `only-here` and return its folder."""
+    (folder / "simple/only-here").mkdir(parents=True)
+    name = "only_here-1-py3-none-any.whl"
+    (folder / "simple/only-here/index.html").write_text(f'<a href="/{name}">{name}</a>')
+    about = "only_here-1.dist-info"
+    with zipfile.ZipFile(folder / name, "w") as wheel:
+        wheel.writestr("only_here.py", "")
+        wheel.writestr(f"{about}/METADATA", "Metadata-Version: 2.1\nName: only-here\nVersion: 1\n")
+        wheel.writestr(f"{about}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr(f"{about}/RECORD", "")
+    return folder

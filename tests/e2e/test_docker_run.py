@@ -9,7 +9,6 @@ import json
 import os
 import signal
 import threading
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Any
 
 import httpx
 import pytest
-from containing import BASE, foreign, labelled, marks, own_variant
+from containing import BASE, foreign, labelled, marks, own_variant, package_index
 from parties import until
 from running import LEFT_WITHIN_S, ROOT, Home, codes
 
@@ -307,16 +306,7 @@ def test_an_image_needs_no_python(home: Home) -> None:
 @contextmanager
 def _index(folder: Path) -> Iterator[str]:
     """Serve a package index with the one package `only-here`, and yield its host and port."""
-    (folder / "simple/only-here").mkdir(parents=True)
-    name = "only_here-1-py3-none-any.whl"
-    (folder / "simple/only-here/index.html").write_text(f'<a href="/{name}">{name}</a>')
-    about = "only_here-1.dist-info"
-    with zipfile.ZipFile(folder / name, "w") as wheel:
-        wheel.writestr("only_here.py", "")
-        wheel.writestr(f"{about}/METADATA", "Metadata-Version: 2.1\nName: only-here\nVersion: 1\n")
-        wheel.writestr(f"{about}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-        wheel.writestr(f"{about}/RECORD", "")
-    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(folder))
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(package_index(folder)))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()

@@ -22,6 +22,7 @@ from urllib3.exceptions import ProtocolError
 
 from harness.ground.errors import EnvironmentUnfit, VariantFailed, WebdynoError
 from harness.machine.backends.launch import unprivileged
+from harness.machine.belongings import remove_ours
 from harness.machine.building import Recipe, ensure_built, ensure_pulled, why
 from harness.machine.engine import (
     Engine,
@@ -29,7 +30,6 @@ from harness.machine.engine import (
     answering,
     connect,
     insist_on_this_machine,
-    remove_ours,
 )
 
 ROOT = Path(__file__).parents[2]

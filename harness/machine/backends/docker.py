@@ -13,9 +13,10 @@ from harness.machine import control_groups
 from harness.machine.backends.backend import Backend, Confinement, Party
 from harness.machine.backends.container import ContainerParty
 from harness.machine.backends.launch import NOBODY, OWNER, descriptor_limit
+from harness.machine.belongings import label_of
 from harness.machine.control_groups import MAX_PROCESSES, PERIOD_US, PREFIX, Group
 from harness.machine.custody.journal import Containers, Journal
-from harness.machine.engine import RUN_LABEL, Engine, EngineLost, answering, label_of
+from harness.machine.engine import RUN_LABEL, Engine, EngineLost, answering
 from harness.machine.hierarchies import places_of
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from pathlib import Path
 from harness.ground.clock import Clock, SystemClock
 from harness.ground.errors import EnvironmentUnfit
 from harness.ground.process import run
-from harness.machine import engine
+from harness.machine import belongings
 from harness.machine.control_groups import PREFIX, disable, end_groups, undo_evacuation
 from harness.machine.custody import journal as j
 from harness.machine.custody.identity import Identity, family, is_running
@@ -21,9 +21,16 @@ DATABASE_VARIABLE = "WEBDYNO_POSTGRES_URL"
 
 
 def collect(
-    journal_path: Path, *, clock: Clock | None = None, grace_s: float = 2.0, bound_s: float = 10.0
+    journal_path: Path,
+    *,
+    clock: Clock | None = None,
+    grace_s: float = 2.0,
+    bound_s: float = 10.0,
+    settle_s: float = 0.5,
 ) -> tuple[str, ...]:
     """Undo all that a journal names and remove it; return, in words, what could not be undone.
+
+    For `settle_s` an engine's containers are looked for: it may still be making one that was asked for.
 
     Safe to repeat and to do twice at once. The journal stays where anything is left. Processes and
     control groups of an earlier boot are gone already, whatever their numbers now mean.
@@ -35,7 +42,7 @@ def collect(
         if entries.same_boot:
             left += _end_processes(entries, clock, grace_s, bound_s)
         for made in reversed(entries.made):
-            left += _undo(made, entries)
+            left += _undo(made, entries, settle_s)
     if not left:
         _forget(journal_path)
     return tuple(dict.fromkeys(left))
@@ -115,7 +122,7 @@ def end_scope(unit: str) -> None:
             pass
 
 
-def _undo(made: j.Made, entries: j.Entries) -> list[str]:
+def _undo(made: j.Made, entries: j.Entries, settle_s: float) -> list[str]:
     match made:
         case j.Controllers(folder, names) if entries.same_boot:
             disable(Path(folder), names)
@@ -124,7 +131,7 @@ def _undo(made: j.Made, entries: j.Entries) -> list[str]:
         case j.Folder(path):
             return _remove_folder(Path(path))
         case j.Containers(address, label):
-            return list(engine.remove_labelled(address, label))
+            return list(belongings.remove_labelled(address, label, settle_s))
         case j.Database():
             return _drop(made)
         case _:  # ended with the processes

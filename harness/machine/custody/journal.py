@@ -98,7 +98,7 @@ class Containers:
     engine: str
     """Its address."""
     label: str
-    """As `engine.label_of` returns it."""
+    """As `belongings.label_of` returns it."""
 
 
 Made = ControlGroup | Evacuation | Controllers | Session | Scope | Folder | Database | Containers

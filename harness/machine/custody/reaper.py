@@ -16,6 +16,8 @@ from harness.ground.clock import SystemClock
 from harness.machine.custody.collector import collect
 
 READY = b"ready"
+_SETTLE_S = 5.0
+"""Here nobody waits for the end: a busy engine takes seconds to make a container."""
 
 
 def main(arguments: list[str]) -> int:
@@ -27,7 +29,7 @@ def main(arguments: list[str]) -> int:
     os.write(0, READY)
     while _read_one():
         pass
-    left = collect(journal_path)
+    left = collect(journal_path, settle_s=_SETTLE_S)
     for what in left:
         line = f"{SystemClock().utc().isoformat(timespec='seconds')} could not undo: {what}\n"
         sys.stderr.write(line)

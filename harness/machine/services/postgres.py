@@ -67,13 +67,13 @@ def start_postgres(
             password = add_reader(connection)
             version = connection.info.parameter_status("server_version") or binaries.version
     except psycopg.Error as error:
-        words = last_lines(log)  # before its end fills them
+        words = last_lines(log)  # before its end fills them; a container's are there only then
         _end(party, home, clock)
         raise EnvironmentUnfit(
             f"PostgreSQL can't be seeded: {in_words(error)}",
             where=str(home),
             remedy="make room there, or set TMPDIR to another folder",
-            log=words,
+            log=words or last_lines(log),
         ) from error
     except BaseException:
         _end(party, home, clock)

@@ -10,6 +10,7 @@ import harness
 from harness.ground.errors import EnvironmentUnfit
 from harness.machine.building import (
     BASE_VARIABLE,
+    File,
     Recipe,
     Report,
     base_image,
@@ -55,11 +56,11 @@ def _ensure(engine: Engine, name: str, report: Report) -> str:
     )
 
 
-def _files() -> Iterator[tuple[str, bytes]]:
+def _files() -> Iterator[File]:
     try:
-        yield "Dockerfile", (_TOP / "deploy/Dockerfile").read_bytes()
+        yield File.of(_TOP / "deploy/Dockerfile", "Dockerfile")
         for name in _COPIED:
-            yield name, (_TOP / name).read_bytes()
+            yield File.of(_TOP / name, name)
         yield from files_of(_TOP / _STUB, _STUB)
     except OSError as error:
         raise EnvironmentUnfit(
