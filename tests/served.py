@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import secrets
 import ssl
 import subprocess
 import time
@@ -17,9 +18,14 @@ import psycopg
 import pytest
 
 from harness.ground import process
-from harness.ground.model import Caps
+from harness.ground.clock import SystemClock
+from harness.ground.model import Caps, Variant
 from harness.lifecycle.sut import is_free
-from harness.machine import environments
+from harness.machine import environments, setups
+from harness.machine.backends.cgroup import CgroupBackend
+from harness.machine.custody import collector
+from harness.machine.custody.journal import NAME, Journal
+from harness.machine.environments import Environment
 from harness.machine.services.tls import CA_FILE, CERT, KEY
 from harness.records import manifest
 
@@ -83,7 +89,8 @@ def serving(
 ) -> Iterator[Served]:
     """Serve a variant on a free port, from its first healthy answer to the end of its last process."""
     variant = replace(manifest.load_variant(apps / name), python=python)
-    environment = environments.ensure(variant)
+    environment = set_up(variant, environments.ensure(variant), log.parent)
+    variant = replace(variant, folder=str(environment.code or apps / name))
     port = free_port()
     cert, key, ca_file = (services.get(name, "") for name in (CERT, KEY, CA_FILE))
     url = f"{'https' if cert else 'http'}://127.0.0.1:{port}"
@@ -98,7 +105,7 @@ def serving(
             tls_cert=cert,
             tls_key=key,
         ),
-        str(apps / name),
+        variant.folder,
         environments.sut_environment(environment, variant, services, apps_root=apps),
         str(log),
     )
@@ -109,6 +116,19 @@ def serving(
     finally:
         process.end(child, grace_s=10)
         wait_for(lambda: gone(child.pid))
+
+
+def set_up(variant: Variant, environment: Environment, folder: Path) -> Environment:
+    """Run the variant's setup, if it has one, as a run would."""
+    run = f"test-{secrets.token_hex(4)}"
+    journal = Journal(folder / run / NAME, run)
+    backend = CgroupBackend(run, journal, SystemClock())
+    try:
+        return setups.ensure(variant, environment, setups.Means(backend, SystemClock(), folder))
+    finally:
+        backend.close()
+        journal.close()
+        collector.collect(journal.path)
 
 
 def gone(group: int) -> bool:

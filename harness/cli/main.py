@@ -74,6 +74,8 @@ _COMMANDS = {
     "claims": "claiming.see_claims",
     "serve": "serving.serve",
     "verify": "serving.verify",
+    "new-variant": "scaffolding.new_variant",
+    "new-scenario": "scaffolding.new_scenario",
     "calibrate": "calibrating.see_ceiling",
     "doctor": "reading.see_doctor",
     "clean": "reading.clean",

@@ -38,6 +38,7 @@ from harness.output.progress import Progress
 from harness.records import plan
 from harness.records.disk import writing
 from harness.records.loads import LONGEST_THINK_S, MOST_PER_S, MOST_USERS, LoadWishes, Written
+from harness.records.manifest import check_implements
 from harness.records.project import Project, find_project
 from harness.records.store import Results, StoredRun, read_run
 from harness.records.summary_json import to_json
@@ -184,6 +185,7 @@ def _plan(
         seed=secrets.randbelow(2**31) if seed is None else seed,
         network=network,
     )
+    check_implements(job.variants.values(), scenarios)
     by_tls = [name for name, scenario in job.scenarios.items() if TLS in scenario.services]
     stage = plan.lay_out(wanted, job.variants, job.seed, by_tls=by_tls)
     if not stage.trials:

@@ -22,6 +22,7 @@ from harness.lifecycle.verify import failures
 from harness.machine.services.catalogue import APART
 from harness.machine.services.keys import PASSWORD, USER
 from harness.output.progress import Progress
+from harness.records.manifest import check_implements
 from harness.records.project import Project, find_project
 
 
@@ -120,11 +121,16 @@ def _job(
     backend: str,
     without: frozenset[str] = frozenset(),
 ) -> Job:
+    check_implements(variants.values(), project.scenarios())
     run_id = f"{SystemClock().utc():%Y%m%d-%H%M%S}-{what}"
     return Job(
         run_id,
         variants,
-        project.scenarios(),
+        {
+            name: scenario
+            for name, scenario in project.scenarios().items()
+            if any(variant.serves(name) for variant in variants.values())
+        },
         placement,
         Timing(0, 1),
         seed=0,

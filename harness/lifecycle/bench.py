@@ -13,7 +13,7 @@ from harness.ground.clock import Clock
 from harness.ground.model import Network, Placement, PlannedTrial, Scenario, Timing, Variant
 from harness.lifecycle.steps import Preparing, Tell
 from harness.lifecycle.sut import Sut, start_sut
-from harness.machine import environments, images
+from harness.machine import environments, images, setups
 from harness.machine.backends.backend import Backend
 from harness.machine.backends.cgroup import CgroupBackend
 from harness.machine.backends.docker import DockerBackend
@@ -138,7 +138,10 @@ def set_up(
             }
             service_images = ensure_images(engine, job.services, lambda text: tell(Preparing(text)))
         else:
-            made = {name: _environment(variant, apps_root, tell) for name, variant in job.variants.items()}
+            means = setups.Means(backend, clock, folder)
+            made = {
+                name: _environment(variant, apps_root, means, tell) for name, variant in job.variants.items()
+            }
         if job.services:
             tell(Preparing(f"starting {', '.join(job.services)}"))
         around = Surroundings(backend, journal, job.placement.service_cpus, folder, service_images)
@@ -154,10 +157,10 @@ def set_up(
         backend.close()
 
 
-def _environment(variant: Variant, apps_root: Path, tell: Tell) -> Environment:
+def _environment(variant: Variant, apps_root: Path, means: setups.Means, tell: Tell) -> Environment:
     made = environments.ensure(variant, lambda text: tell(Preparing(text)))
     environments.compile_bytecode(made, variant, apps_root=apps_root)
-    return made
+    return setups.ensure(variant, made, means, lambda text: tell(Preparing(text)))
 
 
 def _image(engine: Engine, job: Job, variant: Variant, apps_root: Path, tell: Tell) -> Environment:

@@ -20,7 +20,7 @@ from harness.machine.backends.backend import Backend, Confinement, Look, Party
 from harness.machine.engine import EngineLost
 from harness.machine.environments import Environment, sut_environment
 from harness.machine.images import APPS
-from harness.machine.listeners import listens
+from harness.machine.listeners import listens, ports_of
 from harness.machine.services import metrics
 from harness.machine.services.tls import CERT, KEY
 from harness.records.manifest import start_command
@@ -34,6 +34,7 @@ _PORTS = range(18000, 19000)
 _HEALTHY_WITHIN_S = 60.0
 _STATUS_WITHIN_S = 2.0
 _POLL_S = 0.01
+_NOTHING = "nothing listens"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ def start_sut(
     """
     caps = placement.caps
     cert, key = services.get(CERT, ""), services.get(KEY, "")
-    placed = variant
+    placed = variant if environment.code is None else replace(variant, folder=str(environment.code))
     if environment.image is not None:
         apps_root = APPS
         placed = replace(variant, folder=str(APPS / Path(variant.folder).name))
@@ -179,7 +180,7 @@ def _await_health(
     party: Party, variant: Variant, port: int, tls: ssl.SSLContext | None, clock: Clock
 ) -> None:
     limit_ns = clock.now_ns() + int(_HEALTHY_WITHIN_S * 1e9)
-    last = "nothing listens"
+    last = _NOTHING
     while clock.now_ns() < limit_ns:
         told = _ask_health(port, tls)
         seen = party.look()
@@ -200,14 +201,21 @@ def _await_health(
                 f"{_how_it_ended(seen)} before it answered GET /healthz",
                 seen,
                 where=variant.id,
-                remedy=f"its start command is in {variant.folder}/variant.toml",
+                remedy=f"{_what_to_do(seen)}: `start` in {variant.folder}/variant.toml",
             )
         clock.sleep(_POLL_S)
+    seen = party.look()
+    ports = ports_of(seen.pids)
+    if port in ports and last == _NOTHING:
+        last = "it listens and says nothing"
+    elif ports - {port}:
+        last += f"; it listens on {', '.join(map(str, sorted(ports)))}"
     raise SutDidNotStart(
         f"did not answer GET /healthz on port {port} within {_HEALTHY_WITHIN_S:g} s ({last})",
-        party.look(),
+        seen,
         where=variant.id,
-        remedy="it must listen on {host}:{port} and answer 200 once it is ready",
+        remedy="let it listen on {host}:{port} and answer 200 once it is ready: "
+        f"`start` in {variant.folder}/variant.toml",
     )
 
 
@@ -218,7 +226,14 @@ def _what_it_says(told: int | ssl.SSLError) -> str:
 def _how_it_ended(seen: Look) -> str:
     if seen.counters.oom_kills:
         return "was killed by the kernel at its memory cap (raise it with --memory)"
-    return f"ended with status {seen.exit}"
+    others = f" and left {len(seen.pids)} other processes behind" if seen.pids else ""
+    return f"ended with status {seen.exit}{others}"
+
+
+def _what_to_do(seen: Look) -> str:
+    if seen.pids:
+        return "let the server stay in the foreground, as no daemon"
+    return "correct the command, or what it runs"
 
 
 def _ask_health(port: int, tls: ssl.SSLContext | None) -> int | ssl.SSLError | None:

@@ -205,6 +205,8 @@ def why(recipe: Recipe, said: list[str], address: str) -> WebdynoError:
         return refused(low, address)
     if any(sign in low for sign in _NOT_PULLED):
         remedy = f"name one that is here: {BASE_VARIABLE}=…"
+        if BASE_VARIABLE not in recipe.arguments:
+            remedy = "load into the engine what its Dockerfile begins with, or use --backend cgroup"
         return EnvironmentUnfit(f"{what}: its base can't be pulled", remedy=remedy, log=log)
     if any(sign in low for sign in _UNREACHABLE):
         return EnvironmentUnfit(

@@ -42,6 +42,8 @@ class Environment:
     """Whether the interpreter was built with optimisation; None where that can't be told."""
     image: str | None = None
     """The container image that holds it, with the variant's code; None for a folder of this machine."""
+    code: Path | None = None
+    """Where that code lies on this machine, where it is not the variant's own folder."""
 
 
 def ensure(variant: Variant, report: Callable[[str], None] = lambda _: None) -> Environment:

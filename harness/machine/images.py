@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -60,6 +61,8 @@ def ensure(
     if variant.requirements is not None:
         arguments["REQUIREMENTS"] = variant.requirements
     if not _own_recipe(variant).is_file():
+        if variant.setup:
+            arguments["SETUP"] = shlex.join(variant.setup)
         arguments[BASE_VARIABLE] = base_image(variant.python)
         base_id = ensure_pulled(engine, arguments[BASE_VARIABLE], report)
     files = tuple(_files(variant, apps_root))

@@ -13,7 +13,7 @@ from harness.ground import process
 from harness.ground.errors import EnvironmentUnfit, VariantFailed, WebdynoError
 from harness.ground.model import Variant
 
-_UNREACHABLE = ("error sending request", "failed to fetch", "dns error", "connection refused", "network is")
+UNREACHABLE = ("error sending request", "failed to fetch", "dns error", "connection refused", "network is")
 _TIMEOUT_S = 900.0
 
 
@@ -60,7 +60,7 @@ def explain(output: str, variant: Variant, cache: Path) -> WebdynoError:
             remedy="make room there, or set WEBDYNO_CACHE to another folder",
             log=log,
         )
-    if any(sign in low for sign in _UNREACHABLE):
+    if any(sign in low for sign in UNREACHABLE):
         return EnvironmentUnfit(
             f"{what}: the package registry can't be reached",
             remedy="check the network and the proxy; environments that were made before need neither",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 _LISTENING = "0A"
@@ -17,23 +17,32 @@ def listens(port: int, pids: Collection[int], proc: Path = Path("/proc")) -> boo
     if not pids:
         return None
     try:
-        sockets = _listening(port, proc / str(min(pids)))
+        sockets = {socket for socket, on in _listening(proc / str(min(pids))) if on == port}
         held = {link for pid in pids for link in _descriptors(proc / str(pid) / "fd")}
     except OSError:
         return None
     return bool(sockets & held) if sockets else None
 
 
-def _listening(port: int, process: Path) -> set[str]:
-    """Return the sockets that listen on a port in a process's network, as descriptors' links name them."""
-    found = set()
+def ports_of(pids: Collection[int], proc: Path = Path("/proc")) -> frozenset[int]:
+    """Return the ports that some processes listen on, as far as that can be seen."""
+    if not pids:
+        return frozenset()
+    try:
+        held = {link for pid in pids for link in _descriptors(proc / str(pid) / "fd")}
+        return frozenset(port for socket, port in _listening(proc / str(min(pids))) if socket in held)
+    except OSError:
+        return frozenset()
+
+
+def _listening(process: Path) -> Iterator[tuple[str, int]]:
+    """Yield the sockets that listen in a process's network, as descriptors name them, with their ports."""
     for table in ("net/tcp", "net/tcp6"):
         path = process / table
         for line in path.read_text().splitlines()[1:] if path.exists() else ():
             fields = line.split()
-            if fields[3] == _LISTENING and int(fields[1].rpartition(":")[2], 16) == port:
-                found.add(f"socket:[{fields[9]}]")
-    return found
+            if fields[3] == _LISTENING:
+                yield f"socket:[{fields[9]}]", int(fields[1].rpartition(":")[2], 16)
 
 
 def _descriptors(folder: Path) -> Iterable[str]:

@@ -23,6 +23,8 @@ class Group:
     """The fastest first, invalid ones last; without twins of A/A pairs."""
     compared: tuple[Comparison, ...]
     """The comparisons among them."""
+    absent: tuple[str, ...]
+    """The labels of the run's variants that don't implement this scenario."""
 
     @property
     def ranked(self) -> tuple[CellSummary, ...]:
@@ -40,19 +42,21 @@ def groups(summary: Summary) -> tuple[Group, ...]:
     """Return each scenario and load with its rows in order and the comparisons among them."""
     keys = dict.fromkeys((cell.scenario, cell.load) for cell in summary.cells)
     found = []
+    all_rows = [cell for cell in summary.cells if not cell.variant.replica]
+    # With other settings a variant takes part where a suite asks for it, so its absence means nothing.
+    everyone = sorted({cell.variant.label for cell in all_rows if cell.variant.label == cell.variant.id})
     for scenario, load in keys:
-        cells = [c for c in summary.cells if (c.scenario, c.load) == (scenario, load)]
+        cells = [c for c in all_rows if (c.scenario, c.load) == (scenario, load)]
         metric = comparison.ranked_by(load)
-        rows = tuple(
-            sorted((c for c in cells if not c.variant.replica), key=lambda cell: _order(cell, metric))
-        )
+        rows = tuple(sorted(cells, key=lambda cell: _order(cell, metric)))
         names = {cell.variant.label for cell in rows}
         compared = tuple(
             c
             for c in summary.comparisons
             if (c.scenario, c.load) == (scenario, load) and {c.base, c.contender} <= names
         )
-        found.append(Group(wording.plain(scenario), wording.load(load), metric, rows, compared))
+        absent = tuple(label for label in everyone if label not in names)
+        found.append(Group(wording.plain(scenario), wording.load(load), metric, rows, compared, absent))
     return tuple(found)
 
 

@@ -1,7 +1,8 @@
 """The comparison tables of a summary, by scenario and load: throughput, latency, CPU, memory.
 
 A table holds numbers (a pandas frame, with the bounds of every interval) and what is shown of them. Twins
-of A/A pairs are no rows here. Cells without a valid trial are shown as invalid and never ranked.
+of A/A pairs are no rows here. Cells without a valid trial are shown as invalid and never ranked; what a
+variant does not implement is shown as such, and has no numbers.
 """
 
 from __future__ import annotations
@@ -154,6 +155,8 @@ def _table(kind: Kind, group: Group) -> Table:
     headers = ("variant", *(column.header for column in columns))
     if kind == "throughput":
         headers = (*headers, *_THROUGHPUT_HEADERS)
+    dashes = [Shown(wording.NOT_MEASURED)] * (len(headers) - 2)
+    rows += [(Shown(wording.plain(label)), Shown("not implemented"), *dashes) for label in group.absent]
     title = (_TITLES_AT_A_RATE if given else TITLES)[kind]
     return Table(group.scenario, group.load, title, headers, tuple(rows), kind, pd.DataFrame(records))
 

@@ -25,13 +25,7 @@ def load_scenario(path: Path) -> Scenario:
 
     Raises UsageError, with file and line, where it is no literal or the file shadows a standard module.
     """
-    if not _SCENARIO_ID.fullmatch(path.stem) or path.stem in sys.stdlib_module_names:
-        raise UsageError(
-            f"a scenario can't be called {path.stem!r}",
-            where=str(path),
-            remedy="use lower-case letters and digits, and no name of Python's standard library, "
-            "which the file would hide from Locust",
-        )
+    check_scenario_name(path.stem, str(path))
     try:
         tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
     except SyntaxError as error:
@@ -59,6 +53,17 @@ def load_scenario(path: Path) -> Scenario:
         users=read("USERS"),
         hit_rate=read("HIT_RATE"),
     )
+
+
+def check_scenario_name(name: str, where: str) -> None:
+    """Raise UsageError where a file of this name could be no scenario."""
+    if not _SCENARIO_ID.fullmatch(name) or name in sys.stdlib_module_names:
+        raise UsageError(
+            f"a scenario can't be called {name!r}",
+            where=where,
+            remedy="use lower-case letters and digits, and no name of Python's standard library, "
+            "which the file would hide from Locust",
+        )
 
 
 def _literals(tree: ast.Module, path: Path) -> Iterator[tuple[str, ast.Name, object]]:

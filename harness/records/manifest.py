@@ -6,10 +6,11 @@ services that it needs and the operations that it drives.
 
 from __future__ import annotations
 
+import difflib
 import math
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -62,12 +63,7 @@ def load_variant(folder: Path) -> Variant:
     """
     folder = folder.resolve()
     path = folder / MANIFEST
-    if not _VARIANT_ID.fullmatch(folder.name):
-        raise UsageError(
-            f"{folder.name!r} can't be a variant's name",
-            where=str(folder),
-            remedy="name the folder with lower-case letters, digits and hyphens, such as flask-gunicorn",
-        )
+    check_variant_name(folder.name, str(folder))
     manifest = _parse(path)
     _check_settings(manifest.settings, path)
     _check_start(manifest, path)
@@ -91,6 +87,16 @@ def load_variant(folder: Path) -> Variant:
     )
 
 
+def check_variant_name(name: str, where: str) -> None:
+    """Raise UsageError where a folder of this name could be no variant."""
+    if not _VARIANT_ID.fullmatch(name):
+        raise UsageError(
+            f"{name!r} can't be a variant's name",
+            where=where,
+            remedy="name the folder with lower-case letters, digits and hyphens, such as flask-gunicorn",
+        )
+
+
 def find_variants(apps_folders: Iterable[Path]) -> dict[str, Variant]:
     """Return the variants of all folders that hold a `variant.toml`, by id, in the order of their ids.
 
@@ -110,6 +116,22 @@ def find_variants(apps_folders: Iterable[Path]) -> dict[str, Variant]:
                 )
             found[variant.id] = variant
     return dict(sorted(found.items()))
+
+
+def check_implements(variants: Iterable[Variant], scenarios: Collection[str]) -> None:
+    """Raise UsageError where a variant implements what is nearly a scenario: it would be left out.
+
+    What is no scenario at all here may be one elsewhere, since variants come from other checkouts, too.
+    """
+    for variant in variants:
+        for name in variant.implements:
+            nearest = () if name in scenarios else difflib.get_close_matches(name, scenarios, n=1)
+            if nearest and nearest[0] not in variant.implements:
+                raise UsageError(
+                    f"there is no scenario {name!r}",
+                    where=f"{variant.folder}/{MANIFEST}: implements",
+                    remedy=f"did you mean {nearest[0]}?",
+                )
 
 
 def find_scenarios(folder: Path) -> dict[str, Scenario]:

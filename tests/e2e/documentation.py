@@ -13,7 +13,14 @@ from harness.cli.main import cli
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted(
     path.relative_to(ROOT)
-    for pattern in ("*.md", "docs/*.md", "results/README.md", "reports/README.md", "apps/**/README.md")
+    for pattern in (
+        "*.md",
+        "docs/*.md",
+        "docs/how-to/*.md",
+        "results/README.md",
+        "reports/README.md",
+        "apps/**/README.md",
+    )
     for path in ROOT.glob(pattern)
 )
 

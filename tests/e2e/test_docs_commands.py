@@ -53,6 +53,9 @@ NOT_RUN = {
     "VARIANT=flask-gunicorn docker compose --profile observability up --build --detach": "needs images "
     "of a registry; test_observability.py runs what is in them, test_compose.py what is not",
     "VARIANT=flask-gunicorn docker compose --profile observability down --volumes": "likewise",
+    "webdyno new-variant my-bottle --like flask-gunicorn": "test_docs_how_to.py runs it",
+    "webdyno verify my-bottle": "likewise",
+    "webdyno run --suite smoke --scenario hello --variant flask-gunicorn --variant my-bottle": "likewise",
     "webdyno calibrate": "takes half a minute; each run calibrates",
 }
 """Documented commands that no test runs, with the reason."""
@@ -78,7 +81,7 @@ def test_every_flag_of_a_command_exists(command: str) -> None:
     if "suite" in context.params:
         project.suite(context.params["suite"])
     for variant in context.params.get("variant", ()):
-        assert variant in project.variants() or variant == "my-flask"
+        assert variant in project.variants() or variant in ("my-flask", "my-bottle")
     for scenario in context.params.get("scenario", ()):
         assert scenario in project.scenarios()
 

@@ -24,6 +24,8 @@ HOSTILE = (
     "new\nline",
 )
 
+LEFT_OUT = ("django-gunicorn", "history")
+
 
 def summary(run: StoredRun | None = None) -> Summary:
     """Judge a run that stands in for a stored one."""
@@ -104,6 +106,18 @@ def test_invalid_cells_are_shown_and_never_ranked() -> None:
     assert made.frame.iloc[-1][["rank from", "rank to"]].isna().all()
     ranks = [row[3].text for row in made.rows[:-1]]
     assert ranks == ["1–2", "1–2"], "four blocks allow no verdict"
+
+
+def test_what_is_not_implemented_is_shown_as_such() -> None:
+    """A variant without a part in a scenario is its last row, without a figure or rank; in CSV it is none."""
+    whole = synthetic.run()
+    parts = [t for t in whole.trials if (t.record.cell.variant, t.record.cell.scenario) != LEFT_OUT]
+    made = table("throughput", "history", summary(synthetic.with_trials(whole, *parts)))
+    assert [shown.text for shown in made.rows[-1]] == [LEFT_OUT[0], "not implemented", "–", "–", "–", "–"]
+    assert [row[3].text for row in made.rows[:-1]] == ["1", "2"]
+    assert LEFT_OUT[0] not in table_formats.to_csv([made], "throughput")
+    markdown = table_formats.to_markdown([made])
+    assert f"| {LEFT_OUT[0]} | not implemented | – |" in markdown
 
 
 def test_twins_are_no_rows() -> None:

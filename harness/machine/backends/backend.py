@@ -30,6 +30,8 @@ class Confinement:
     """Likewise, that it writes to."""
     publishes: int | None = None
     """Its port that is open on 127.0.0.1 where it is on a bridge; None on the machine's own network."""
+    file_bytes: int | None = None
+    """The bound on each file that it writes; the backend's own for foreign code where None."""
 
 
 class Party(Protocol):

@@ -189,7 +189,7 @@ def _argv(confinement: Confinement) -> tuple[str, ...]:
 
 def _file_bytes(confinement: Confinement) -> int | None:
     """Return the bound on each file that foreign code writes: one that logs each request fills no disk."""
-    return _MOST_WRITTEN if confinement.unprivileged else None
+    return confinement.file_bytes or (_MOST_WRITTEN if confinement.unprivileged else None)
 
 
 def _hold(group: Group, caps: Caps | None) -> bool:
