@@ -23,7 +23,7 @@ check: .venv/ready-for-tests  ## formatting, lint, types, and which module may i
 	$(BIN)/mypy benchmarks/*.py
 	$(BIN)/mypy --allow-untyped-decorators --allow-subclassing-any scenarios  # Locust has no types
 	MYPYPATH=apps $(BIN)/mypy $(patsubst apps/%/__init__.py,-p %,$(wildcard apps/*/__init__.py))
-	for app in apps/*/app.py; do MYPYPATH=apps:$$(dirname $$app) $(BIN)/mypy $$app || exit 1; done
+	for app in apps/*/app.py; do folder=$$(dirname $$app); MYPYPATH=apps:$$folder $(BIN)/mypy $$folder || exit 1; done
 	for folder in tests/*/; do MYPYPATH=tests:$$folder $(BIN)/mypy --explicit-package-bases $$folder || exit 1; done
 	$(BIN)/lint-imports
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from domain.ai_request import MAX_BODY_BYTES
 from domain.basics import HEALTHZ, HELLO
 from domain.description import described
+from domain.patience import POOL_PATIENCE_S
 from domain.settings import Settings
 from flask import Blueprint, Flask
 
@@ -39,13 +40,16 @@ def hello() -> dict[str, str]:
     return {"message": "Hello, World!"}
 
 
-def create_app() -> Flask:
-    """Make the application and open what it needs; a server does so in each worker."""
+def create_app(*, pool_patience_s: float = POOL_PATIENCE_S) -> Flask:
+    """Make the application and open what it needs; a server does so in each worker.
+
+    A connection of the pool is waited for that long: for none where there are as many as requests at once.
+    """
     app = Flask(__name__, static_folder=None)
     app.config.update(MAX_CONTENT_LENGTH=MAX_BODY_BYTES, PROVIDE_AUTOMATIC_OPTIONS=False)
     app.url_map.merge_slashes = False
     settings = Settings.from_environment()
-    resources.open_all(app, settings)
+    resources.open_all(app, settings, pool_patience_s)
     failures.add_handlers(app)
     app.register_blueprint(basics)
     for system in (history, generate, token, text, classify, documents, description):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from domain.bounded_psycopg import BoundedConnection
 from domain.classifier import Classifier, open_classifier
 from domain.documents import Vault
-from domain.patience import CONNECT_PATIENCE_S, POOL_PATIENCE_S
+from domain.patience import CONNECT_PATIENCE_S
 from domain.settings import Settings
 from domain.tokens import Issuer
 from flask import Flask, current_app
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from domain.writing import Writer
 
 
-def open_all(app: Flask, settings: Settings) -> None:
+def open_all(app: Flask, settings: Settings, pool_patience_s: float) -> None:
     """Open what the settings name."""
-    app.extensions["psycopg_pool"] = open_pool(settings)
+    app.extensions["psycopg_pool"] = open_pool(settings, pool_patience_s)
     app.extensions["vault"] = open_vault(settings)
     app.extensions["classifier"] = open_classifier(settings.classifier)
     app.extensions["issuer"] = Issuer.of(settings)
     app.extensions["writer"] = open_writer(settings)
 
 
-def open_pool(settings: Settings) -> ConnectionPool[BoundedConnection] | None:
+def open_pool(settings: Settings, patience_s: float) -> ConnectionPool[BoundedConnection] | None:
     """Open the worker's connections and wait for all of them; None without a database."""
     if settings.postgres_url is None:
         return None
@@ -37,7 +37,7 @@ def open_pool(settings: Settings) -> ConnectionPool[BoundedConnection] | None:
         min_size=settings.db_pool_size,
         max_size=settings.db_pool_size,
         open=True,
-        timeout=POOL_PATIENCE_S,
+        timeout=patience_s,
         reconnect_timeout=0,  # whoever needs a connection has one made; the pool's own attempts get rarer
         connection_class=BoundedConnection,
         kwargs={

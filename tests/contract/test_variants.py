@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import psycopg
 import pytest
-from served import APPS, EVERYTHING, VARIANTS, Serve
+from served import APPS, EVERYTHING, VARIANTS, Database, Serve, wait_for
 
 from harness.ground.model import NO_FRAMEWORK
 from harness.lifecycle.verify import due_from, failures, verify
@@ -42,7 +46,7 @@ def test_every_case_of_what_a_variant_implements_passes(
         valkey.reset()
         with serve(name, given) as served:
             results = verify(served.url, of_them, services=EVERYTHING | apart, variables=given)
-        assert failures(results) == ()
+        assert [(result.name, result.difference) for result in failures(results)] == []
         passed.update(result.name for result in results if result.passed)
     unchecked = {case.name for case in due} - passed
     assert unchecked <= {case.name for case in cases if case.without or TLS in case.needs}
@@ -56,4 +60,39 @@ def test_without_services_a_variant_starts_all_the_same(
     """What needs no service keeps its rules, and what would need one says that it is not there."""
     with serve(name, {}) as served:
         results = verify(served.url, due_from(ALL[name], cases, SCENARIOS.values()))
-    assert failures(results) == ()
+    assert [(result.name, result.difference) for result in failures(results)] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "blocks"),
+    [("flask-gunicorn-gevent", False), ("django-uvicorn", False), ("flask-gunicorn-sync", True)],
+)
+def test_a_worker_answers_while_the_database_does_not(
+    name: str, blocks: bool, serve: Serve, with_database: dict[str, str], database: Database
+) -> None:
+    """Reads that wait for a lock keep a loop's only worker from nothing; one of `sync` they do."""
+    with (
+        psycopg.connect(database.url) as admin,
+        serve(name, with_database) as served,
+        ThreadPoolExecutor() as threads,
+    ):
+        admin.execute("LOCK TABLE ai_chat")
+        reads = [threads.submit(httpx.get, f"{served.url}/api/ai/history/{user}") for user in (1, 2)]
+        wait_for(lambda: waiting(admin) >= (1 if blocks else 2))
+        healthy = threads.submit(httpx.get, f"{served.url}/healthz")
+        if blocks:
+            with pytest.raises(TimeoutError):
+                healthy.result(timeout=1)
+        else:
+            assert healthy.result(timeout=4).status_code == 200
+        admin.rollback()
+        assert [read.result().status_code for read in reads] == [200, 200]
+
+
+def waiting(admin: psycopg.Connection[tuple[int]]) -> int:
+    """Return how many sessions wait for the table's lock."""
+    rows = admin.execute(
+        "SELECT count(*) FROM pg_locks WHERE relation = 'ai_chat'::regclass AND NOT granted"
+    ).fetchall()
+    return rows[0][0]
