@@ -29,6 +29,7 @@ from harness.ground.clock import SystemClock
 from harness.ground.errors import EnvironmentUnfit, Interrupted, UsageError, VariantFailed
 from harness.ground.model import Network, Stage
 from harness.ground.units import format_duration, format_size
+from harness.judgement.equal_load import next_stage
 from harness.lifecycle import calibrate, resuming, runner
 from harness.lifecycle.bench import Bench, Job
 from harness.lifecycle.steps import Tell
@@ -65,6 +66,11 @@ from harness.records.summary_json import to_json
 @click.option("--blocks", type=click.IntRange(1, 1000), help="Passes over all cells.")
 @click.option("--seconds", type=options.Seconds(1, 3600), help="The measurement window.")
 @click.option("--warmup", type=options.Seconds(0, 3600), help="Before the window.")
+@click.option(
+    "--equal-load",
+    type=options.Share(plan.LEAST_SHARE, plan.GREATEST_SHARE),
+    help="Then all at one rate: this share of the slowest's capacity, such as 0.5.",
+)
 @click.option("--seed", type=click.IntRange(0, 2**31), help="Of the order of trials and the users' choices.")
 @options.cpus
 @options.memory
@@ -91,6 +97,7 @@ def run(
     blocks: int | None,
     seconds: float | None,
     warmup: float | None,
+    equal_load: float | None,
     seed: int | None,
     cpus: float | None,
     memory: int | None,
@@ -114,6 +121,7 @@ def run(
         blocks=blocks,
         window_s=seconds,
         warmup_s=warmup,
+        equal_load=equal_load,
     )
     store = Results(project.results if results is None else results)
     if users is None:
@@ -133,9 +141,10 @@ def run(
             command=shlex.join(["webdyno", *sys.argv[1:]]),
             fingerprint=host,
             calibration=calibration,
+            equal_load=wanted.equal_load,
         )
 
-    announce = (f"webdyno {__version__}: {wanted.title}", _how_long(stage, job))
+    announce = (f"webdyno {__version__}: {wanted.title}", _how_long(stage, job, wanted.equal_load))
     _measure(project, store, job, begin, announce, as_json=as_json)
 
 
@@ -149,7 +158,7 @@ def resume(name: str, results: Path | None, yes: bool, as_json: bool) -> None:
     project = find_project(Path.cwd())
     stored = Results(project.results if results is None else results).find(name)
     store = Results(stored.folder.parent)  # where it lies: a run may be named by its folder
-    if not stored.missing and stored.state == "incomplete":
+    if not stored.missing and next_stage(stored) is None and stored.state == "incomplete":
         _conclude(project, store, stored, as_json=as_json)
         return
     job = resuming.job_of(stored, project.scenarios(), asdict(fingerprint()))
@@ -270,11 +279,13 @@ def _conclude(project: Project, store: Results, finished: StoredRun, *, as_json:
         )
 
 
-def _how_long(stage: Stage, job: Job) -> str:
+def _how_long(stage: Stage, job: Job, equal_load: float | None) -> str:
     caps = job.placement.caps
     held = f"{caps.cpus:g} CPU and {format_size(caps.memory_bytes)} for the SUT"
-    seconds = plan.estimate_s(stage, job.timing)
+    seconds = plan.estimate_s(stage, job.timing, equal_load)
+    again = "" if equal_load is None else f", then at {equal_load:g} of the slowest"
     return (
-        f"{len(stage.trials)} trials, about {format_duration(seconds)} with what comes before; {held}, "
+        f"{len(stage.trials)} trials{again}, "
+        f"about {format_duration(seconds)} with what comes before; {held}, "
         f"by the backend {job.backend}{' over a bridge' if job.network == 'bridge' else ''}"
     )

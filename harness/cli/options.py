@@ -42,6 +42,13 @@ class Seconds(_Finite):
     what = "time"
 
 
+class Share(_Finite):
+    """A part of a whole."""
+
+    name = "share"
+    what = "share"
+
+
 class Rate(_Finite):
     """Requests/s."""
 

@@ -11,6 +11,7 @@ from harness.ground.errors import EnvironmentUnfit, VariantFailed
 from harness.ground.model import NO_FRAMEWORK, PlannedTrial, Stage, Variant
 from harness.ground.observations import SCHEMA, Ceiling
 from harness.ground.redaction import secrets_of
+from harness.judgement.equal_load import next_stage
 from harness.judgement.judge import judge, judge_trials
 from harness.lifecycle.bench import Bench
 from harness.lifecycle.steps import Preparing, Tell, TrialBegins, TrialEnds
@@ -38,6 +39,7 @@ def begin(
     command: str,
     fingerprint: Mapping[str, object],
     calibration: tuple[Ceiling, ...],
+    equal_load: float | None = None,
 ) -> RunRecord:
     """Write down the plan of a run and where it is carried out."""
     job = bench.job
@@ -59,6 +61,7 @@ def begin(
         fingerprint=fingerprint,
         calibration=calibration,
         network=job.network,
+        equal_load=equal_load,
     )
     results.begin(record)
     return record
@@ -128,12 +131,20 @@ def insist(results: Mapping[str, tuple[CaseResult, ...]]) -> None:
 
 
 def carry_out(bench: Bench, results: Results, run: StoredRun, tell: Tell) -> StoredRun:
-    """Do the trials of a run that are missing, each persisted before the next begins.
+    """Do the trials of a run that are missing, each persisted before the next begins, stage by stage.
 
     Raises EnvironmentUnfit where there is no room for another one, or the services are not those that the
     run began with; those before it are kept.
     """
     _insist_on_services(bench, run)
+    run = _do_missing(bench, results, run, tell)
+    while (stage := next_stage(run)) is not None:
+        tell(Preparing(f"{stage.name}: {len(stage.trials)} trials"))
+        run = _do_missing(bench, results, results.extend(run, stage), tell)
+    return run
+
+
+def _do_missing(bench: Bench, results: Results, run: StoredRun, tell: Tell) -> StoredRun:
     missing = set(run.missing)
     todo = [trial for stage in run.stages for trial in stage.trials if trial.number in missing]
     secrets = secrets_of(bench.variables)

@@ -20,6 +20,8 @@ from harness.records.wishes import base_of, named, parse
 
 TRIAL_OVERHEAD_S = 3.5
 """Start-up, the barrier, the drain and the clean-up of one trial, about, on two cores."""
+LEAST_SHARE, GREATEST_SHARE = 0.05, 0.9
+"""Of a capacity, which has a spread: above it, some trials would be asked for more than there is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,8 @@ class Suite:
     own_loads: Mapping[str, tuple[Load, ...]] = field(default_factory=dict)
     """By scenario, the loads that stand in place of `loads` there."""
     matrices: tuple[Matrix, ...] = ()
+    equal_load: float | None = None
+    """The share of the slowest's capacity that a later stage gives all variants; None for no such stage."""
 
     @property
     def rows(self) -> tuple[str, ...]:
@@ -93,6 +97,7 @@ class _Suite(BaseModel):
     aa: tuple[str, ...] = ()
     load: tuple[LoadKeys, ...] = Field(min_length=1)
     matrix: tuple[_Matrix, ...] = ()
+    equal_load: float | None = Field(default=None, ge=LEAST_SHARE, le=GREATEST_SHARE)
 
 
 def find_suites(folder: Path) -> dict[str, Path]:
@@ -124,6 +129,7 @@ def load_suite(path: Path) -> Suite:
         timing=Timing(warmup_s=parsed.warmup_s, window_s=parsed.window_s),
         twins=parsed.aa,
         own_loads=own,
+        equal_load=parsed.equal_load,
         matrices=tuple(_matrix(keys, f"{path}: matrix.{place}") for place, keys in enumerate(parsed.matrix)),
     )
 
@@ -137,6 +143,7 @@ def narrow(
     blocks: int | None,
     window_s: float | None,
     warmup_s: float | None,
+    equal_load: float | None = None,
 ) -> Suite:
     """Return the suite with the command line's wishes in place of its own."""
     timing = replace(
@@ -152,6 +159,7 @@ def narrow(
         loads=_wished(suite.loads, load),
         own_loads={name: _wished(own, load) for name, own in suite.own_loads.items()},
         blocks=suite.blocks if blocks is None else blocks,
+        equal_load=suite.equal_load if equal_load is None else equal_load,
         timing=timing,
         twins=tuple(scenario for scenario in suite.twins if scenario in chosen),
     )
@@ -180,6 +188,13 @@ def check_names(suite: Suite, variants: Mapping[str, Variant], scenarios: Mappin
     named((*suite.variants, *(name for matrix in suite.matrices for name in matrix.variants)), variants)
     of_matrices = [name for matrix in suite.matrices for name in matrix.scenarios]
     choose((*suite.scenarios, *suite.twins, *suite.own_loads, *of_matrices), scenarios, "scenario")
+    loads = [load for name in suite.scenarios for load in suite.loads_of(name)]
+    if suite.equal_load is not None and not any(load.profile == "closed" for load in loads):
+        raise UsageError(
+            "needs a closed load, which finds each variant's capacity",
+            where=f"{suite.name}: equal_load",
+            remedy="add one, or leave equal_load out",
+        )
     idle = [name for name in suite.scenarios if not suite.loads_of(name)]
     if idle:
         raise UsageError(
@@ -208,11 +223,13 @@ def lay_out(
     return Stage("first", tuple(trials))
 
 
-def estimate_s(stage: Stage, timing: Timing) -> float:
-    """Return how long a run of one stage takes, about, in seconds: preparing, calibrating, the trials."""
+def estimate_s(stage: Stage, timing: Timing, equal_load: float | None = None) -> float:
+    """Return how long a run takes, about, in seconds: preparing, calibrating, the trials of all stages."""
     scenarios = {trial.cell.scenario for trial in stage.trials}
     variants = {trial.cell.variant for trial in stage.trials}
-    trials = len(stage.trials) * (TRIAL_OVERHEAD_S + timing.warmup_s + timing.window_s)
+    closed = [trial for trial in stage.trials if trial.cell.load.profile == "closed"]
+    number = len(stage.trials) + (0 if equal_load is None else len(closed))
+    trials = number * (TRIAL_OVERHEAD_S + timing.warmup_s + timing.window_s)
     return 5 + 3 * len(variants) + 9 * len(scenarios) + trials
 
 

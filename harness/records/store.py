@@ -15,7 +15,7 @@ import json
 import re
 import shutil
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
@@ -67,6 +67,9 @@ class RunRecord:
     calibration: tuple[Ceiling, ...] = ()
     """The generator's ceiling with each scenario, measured before the first trial."""
     network: Network = "host"
+    equal_load: float | None = None
+    """The share of the slowest's capacity that a stage after the first gives all variants; None for no such
+    stage."""
     """Where the SUTs' containers were; the machine's own where there were none."""
 
     def ceiling(self, scenario: str) -> float | None:
@@ -205,6 +208,13 @@ class Results:
         with writing(folder):
             (folder / "trials").mkdir(parents=True)
             write(folder / "run.json", _dump(_RUN, record))
+
+    def extend(self, run: StoredRun, stage: Stage) -> StoredRun:
+        """Write a later stage into `run.json`, before its first trial; return the run with it."""
+        record = replace(run.record, stages=(*run.stages, stage))
+        with writing(run.folder):
+            write(run.folder / "run.json", _dump(_RUN, record))
+        return replace(run, record=record)
 
     def scratch(self, run_id: str) -> Path:
         """Return an empty folder inside the run for a trial that is going on.
