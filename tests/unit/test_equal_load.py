@@ -11,9 +11,9 @@ from harness.judgement.equal_load import STAGE, next_stage
 from harness.records.store import Results, StoredRun
 
 
-def made(share: float | None = 0.5, **wishes: int) -> StoredRun:
+def made(share: float | None = 0.5, blocks: int = 5) -> StoredRun:
     """Return a complete run of three variants on two scenarios that is to end at equal load."""
-    run = synthetic.run(**wishes)
+    run = synthetic.run(blocks=blocks)
     return replace(run, record=replace(run.record, equal_load=share))
 
 
