@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from harness.ground.errors import EnvironmentUnfit, UsageError, VariantFailed
 from harness.ground.model import Variant
 from harness.machine import environments, interpreters
 from harness.machine.installer import explain
+from harness.machine.requirements import may_be, with_commits
 
 PACKAGE = "markupsafe==3.0.3\n"
 
@@ -221,3 +223,80 @@ def test_bytecode_of_the_variant_is_written_beforehand(tmp_path: Path) -> None:
     environments.compile_bytecode(environments.ensure(variant), variant, apps_root=tmp_path)
     assert list(tmp_path.glob("tiny/__pycache__/app.*.pyc"))
     assert list(tmp_path.glob("domain/__pycache__/chat.*.pyc"))
+
+
+def test_a_wished_version_is_installed_beside_the_others(tmp_path: Path, cache: Path) -> None:
+    """It stands in its line's place; what does not go with it changes too, all else keeps its version."""
+    lines = "# locked\nblinker==1.8.2\njinja2==3.1.6\nmarkupsafe==3.0.3\nabsent==9 ; python_version < '3'\n"
+    plain = variant_in(tmp_path / "tiny", lines)
+    older = replace(plain, id="tiny@jinja2==3.1.3", pins=("jinja2==3.1.3",))
+    due = {"blinker": "1.8.2", "markupsafe": "3.0.3", "python": interpreters.find(None).version}
+    assert environments.ensure(plain).versions == {**due, "jinja2": "3.1.6"}
+    assert environments.ensure(older).versions == {**due, "jinja2": "3.1.3"}
+    apart = variant_in(tmp_path / "apart", "flask==3.1.3\nwerkzeug==3.1.4\nblinker==1.9.0\n")
+    oldest = replace(apart, pins=("werkzeug==2.3.8",))
+    made = environments.ensure(oldest).versions
+    assert made["werkzeug"] == "2.3.8"
+    assert made["flask"] < "3.1"
+    assert made["blinker"] == "1.9.0"
+    assert list((cache / "requirements").glob("*.in")) == []
+
+
+def test_a_version_that_there_is_not_is_told_as_uv_does(tmp_path: Path, cache: Path) -> None:
+    """What uv says goes to the user, and nothing of it is kept."""
+    variant = replace(variant_in(tmp_path / "tiny", PACKAGE), pins=("markupsafe==99.1",))
+    with pytest.raises(VariantFailed) as caught:
+        environments.ensure(variant)
+    assert "no version of markupsafe==99.1" in caught.value.log
+    assert list((cache / "requirements").iterdir()) == []
+
+
+def test_a_python_that_is_not_here_names_those_that_are(tmp_path: Path) -> None:
+    """The message offers what could be asked for instead."""
+    with pytest.raises(EnvironmentUnfit, match=r"(?s)no Python 3\.99 here.*here are .*3\.11"):
+        environments.ensure(variant_in(tmp_path / "tiny", PACKAGE, python="3.99"))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("cache")
+def test_a_git_branch_is_its_commit(tmp_path: Path) -> None:
+    """A package of a repository is installed by its branch's commit, and anew where the branch has moved."""
+    repository = tmp_path / "markupsafe"
+    repository.mkdir()
+
+    def git(*arguments: str) -> str:
+        told = subprocess.run(
+            ["git", "-c", "user.name=a", "-c", "user.email=a@b", *arguments],
+            cwd=repository,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return told.stdout.strip()
+
+    def commit(version: str) -> str:
+        (repository / "markupsafe.py").write_text(f"mine = {version!r}\n")
+        (repository / "pyproject.toml").write_text(
+            f'[project]\nname = "markupsafe"\nversion = "{version}"\n'
+            '[build-system]\nrequires = ["setuptools"]\nbuild-backend = "setuptools.build_meta"\n'
+        )
+        git("add", ".")
+        git("commit", "-qm", version)
+        return git("rev-parse", "HEAD")
+
+    git("init", "-q", "-b", "trunk")
+    pin = f"markupsafe @ git+file://{repository}@trunk"
+    variant = replace(variant_in(tmp_path / "tiny", PACKAGE), pins=(pin,))
+    for version in ("9.1", "9.2"):
+        head = commit(version)
+        made = with_commits(variant)
+        assert made.pins == (f"markupsafe @ git+file://{repository}@{head}",)
+        assert environments.ensure(made).versions["markupsafe"] == f"{version} ({head[:12]})"
+        assert may_be(made.pins, variant.pins)
+    assert not may_be((f"markupsafe @ git+file:///elsewhere@{head}",), variant.pins)
+    assert not may_be((pin.replace("trunk", "other"),), variant.pins)
+    assert not may_be((), variant.pins)
+    with pytest.raises(VariantFailed, match="no branch or tag 'other'"):
+        with_commits(replace(variant, pins=(pin.replace("trunk", "other"),)))
+    with pytest.raises(VariantFailed, match="can't read the repository"):
+        with_commits(replace(variant, pins=("x @ git+file:///nowhere@trunk",)))
