@@ -86,6 +86,15 @@ def test_a_half_written_variant_is_removed(tmp_path: Path, monkeypatch: pytest.M
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_both_node_variants_have_is_one() -> None:
+    """Their copies of the query and of the shape of errors are the same, so that they do equal work."""
+    apps = Path(__file__).parents[2] / "apps"
+    for name in ("history.js", "problems.js"):
+        assert (apps / "node-http" / name).read_bytes() == (apps / "node-fastify" / name).read_bytes()
+    for folder in ("node-http", "node-fastify"):
+        assert '"resolved"' not in (apps / folder / "package-lock.json").read_text()
+
+
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, like: Path) -> Path:
     """Return a project of one variant, and stand in it."""
