@@ -16,6 +16,7 @@ from pathlib import Path
 from harness.ground.errors import EnvironmentUnfit, WebdynoError
 from harness.machine.belongings import REPOSITORY
 from harness.machine.engine import IMAGE_LABEL, Engine, EngineLost, answering, refused, words_of
+from harness.records.scaffold import CACHES
 
 BASE_VARIABLE = "PYTHON_IMAGE"
 _BASE = "python:{version}-slim-bookworm"
@@ -128,7 +129,7 @@ def files_of(folder: Path, target: str) -> Iterator[File]:
     for path in sorted(folder.iterdir()):
         if path.is_file():
             yield File.of(path, f"{target}/{path.name}")
-        elif path.is_dir() and path.name != "__pycache__" and path.resolve() not in _around(path):
+        elif path.is_dir() and path.name not in CACHES and path.resolve() not in _around(path):
             yield from files_of(path, f"{target}/{path.name}")
 
 
