@@ -79,7 +79,7 @@ def own(engine: Engine, tmp_path: Path) -> Iterator[OwnEngine]:
         assert until(lambda: b"127.0.0.1" in _addresses(own), bound_s=10)
         own.start()
         client = connect(own.address).client
-        client.images.load(engine.client.images.get(BASE).save(named=True))
+        client.images.load(b"".join(engine.client.images.get(BASE).save(named=True)))
         client.close()
         yield own
     finally:
