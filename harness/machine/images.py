@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -87,12 +88,18 @@ def _insist_on_wishes(variant: Variant, made: Environment) -> None:
     due |= {"python": variant.python} if variant.python else {}
     for name, version in due.items():
         there = made.versions.get(name, "none")
-        if there != version and not (name == "python" and there.startswith(f"{version}.")):
+        # `==3.1` has 3.1.0 installed, and a Python has a third number.
+        same = f"{there}.".startswith(f"{version}.") if name == "python" else _bare(there) == _bare(version)
+        if not same:
             raise VariantFailed(
                 f"its image has {name} {there}, not {version}",
                 where=variant.id,
                 remedy=f"unset {BASE_VARIABLE}, or let its own Dockerfile install what is asked for",
             )
+
+
+def _bare(version: str) -> str:
+    return re.sub(r"(\.0)+$", "", version)
 
 
 def _own_recipe(variant: Variant) -> Path:
