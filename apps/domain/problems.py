@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from pydantic import ValidationError
 from typing_extensions import TypedDict
 
 
@@ -55,6 +56,12 @@ def problem(status: int, details: Iterable[Detail] = ()) -> Problem:
     """Return the body for an HTTP status; those without words of their own get their number."""
     code, message = _WORDS.get(status, (f"http_{status}", f"HTTP status {status}"))
     return {"status": "error", "code": code, "message": message, "details": list(details)}
+
+
+def invalid(error: ValidationError) -> Problem:
+    """Return the body for what Pydantic itself found."""
+    errors = error.errors(include_url=False, include_context=False, include_input=False)
+    return problem(422, broken_rules(errors))
 
 
 def broken_rules(errors: Sequence[Any], *, skip: int = 0) -> list[Detail]:
