@@ -16,7 +16,7 @@ from werkzeug.datastructures import Headers
 from werkzeug.exceptions import BadRequest, HTTPException
 
 app = Quart(__name__, static_folder=None)
-app.config.update(MAX_CONTENT_LENGTH=MAX_BODY_BYTES, PROVIDE_AUTOMATIC_OPTIONS=False)
+app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
 app.url_map.merge_slashes = False
 
 
@@ -61,12 +61,16 @@ async def generate() -> Accepted:
 
 async def json_body() -> Any:  # noqa: ANN401 - any JSON
     """Return the request's JSON; the body's size is judged before its type."""
-    await request.get_data()
+    body = b""
+    async for piece in request.body:
+        body += piece
+        if len(body) > MAX_BODY_BYTES:  # `MAX_CONTENT_LENGTH` refuses it unread, and Hypercorn hangs up then
+            abort(413)
     if not request.is_json:
         abort(415)
     try:
-        return await request.get_json()
-    except (ValueError, RecursionError) as error:  # no UTF-8, or nested deeper than the parser goes
+        return json.loads(body)
+    except (ValueError, RecursionError) as error:  # no JSON, no UTF-8, or nested deeper than the parser goes
         raise BadRequest from error
 
 
