@@ -237,3 +237,10 @@ def test_a_scenario_must_not_hide_a_standard_module(tmp_path: Path) -> None:
     (tmp_path / "json.py").write_text("")
     with pytest.raises(UsageError, match="can't be called 'json'"):
         find_scenarios(tmp_path)
+
+
+def test_no_variant_of_the_project_can_be_taken_for_a_library() -> None:
+    """Its `apps` is on the path of imports, where a folder `tornado` would be found in place of Tornado."""
+    folders = {variant.id for variant in find_variants([Path(__file__).parents[2] / "apps"]).values()}
+    assert len(folders) > 20
+    assert not {name for name in folders if name.isidentifier()}
