@@ -14,12 +14,11 @@ from domain.settings import Settings
 from pydantic import ValidationError
 from sanic import HTTPResponse, Request, Sanic, json
 from sanic.config import Config
-from sanic.exceptions import BadRequest, SanicException, ServiceUnavailable
+from sanic.exceptions import BadRequest, PayloadTooLarge, SanicException, ServiceUnavailable
 
 App = Sanic[Config, SimpleNamespace]
 
 app = Sanic("service", strict_slashes=True)
-app.config.REQUEST_MAX_SIZE = MAX_BODY_BYTES
 
 
 @app.before_server_start
@@ -62,6 +61,8 @@ async def history(request: Request, user_id: str) -> HTTPResponse:
 @app.post("/api/ai/generate")
 async def generate(request: Request) -> HTTPResponse:
     """Take a request for generated text on."""
+    if len(request.body) > MAX_BODY_BYTES:  # `REQUEST_MAX_SIZE` refuses it unread, and hangs up then
+        raise PayloadTooLarge
     if not is_json(request.headers.get("content-type", "")):
         raise SanicException(status_code=415)
     if not request.body:
