@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
 from typing_extensions import TypedDict
+
+if TYPE_CHECKING:  # a variant without Pydantic has errors, too
+    from pydantic import ValidationError
 
 
 class Unavailable(Exception):
