@@ -9,6 +9,7 @@ from harness.judgement.claims import JudgedClaim, Product
 from harness.output import wording
 from harness.output.tables import Grid, Shown
 from harness.records.claims import Claim, Claims, OfBenchmark, OfCell, OfPair, Untestable
+from harness.records.summary import Figure
 
 HEADERS = ("claim", "measured here as", "claimed", "measured", "verdict", "note")
 ARITHMETIC_HEADERS = ("claim", "requests/s", "response ms", "their product", "users")
@@ -39,7 +40,7 @@ def _row(one: JudgedClaim) -> tuple[Shown, ...]:
         claim.says,
         measure_in_words(claim),
         claimed_in_words(claim),
-        wording.NOT_MEASURED if one.measured is None else wording.figure(one.measured),
+        wording.NOT_MEASURED if one.measured is None else _with_interval(one.measured),
         one.verdict,
         note_in_words(one),
     )
@@ -77,7 +78,13 @@ def note_in_words(one: JudgedClaim) -> str:
     if one.per_core is None:
         return one.why
     claimed, measured = one.per_core
-    return f"{one.why}; a CPU: {claimed:.5g} claimed, {wording.figure(measured)} measured"
+    return f"{one.why}; a CPU: {claimed:.5g} claimed, {_with_interval(measured)} measured"
+
+
+def _with_interval(figure: Figure) -> str:
+    if figure.low is None or figure.high is None:
+        return f"{figure.value:.4g}"
+    return f"{figure.value:.4g} [{figure.low:.4g}, {figure.high:.4g}]"
 
 
 def _product_row(one: Product) -> tuple[Shown, ...]:

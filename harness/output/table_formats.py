@@ -19,7 +19,18 @@ LEGEND = (
     "– was not measured."
 )
 _MARKDOWN = re.compile(r"([\\`*_\[\]|~])")
-_WORDS = ("variant", "limiter", "valid trials", "metric", "verdict", "course", "change since")
+_WORDS = (
+    "variant",
+    "limiter",
+    "valid trials",
+    "metric",
+    "verdict",
+    "course",
+    "change since",
+    "claim",
+    "measured here as",
+    "note",
+)
 """The columns that hold no figures."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -248,6 +249,7 @@ def test_the_command_prints_a_table_markdown_or_json(
     table = capsys.readouterr().out
     assert "12195 requests/s" in table
     assert "999.2" in table
+    assert re.search(r"2\.\d+ \[[12]\.\d+, 2\.\d+\]", table)
     assert run_command_line([*words, "--markdown"]) == 0
     assert "| FastAPI: 12195 QPS |" in capsys.readouterr().out
     assert run_command_line([*words, "--json"]) == 0
