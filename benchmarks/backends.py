@@ -22,7 +22,8 @@ from pathlib import Path
 from harness.ground.errors import VariantFailed
 from harness.ground.stats import paired_ratio
 from harness.judgement.comparison import name_of
-from harness.judgement.judge import judge_trials, measured
+from harness.judgement.judge import measured
+from harness.judgement.trials import judge_trials
 from harness.machine.fingerprint import fingerprint
 from harness.records.store import Results
 

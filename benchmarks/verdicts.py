@@ -25,7 +25,8 @@ from scipy.stats import binomtest, skew
 
 from harness.ground.model import Cell
 from harness.judgement.comparison import HIGHER_IS_BETTER, METRICS, Measured, compare, name_of
-from harness.judgement.judge import judge_trials, measured
+from harness.judgement.judge import measured
+from harness.judgement.trials import judge_trials
 from harness.records.project import find_project
 from harness.records.store import Results
 

@@ -31,7 +31,9 @@ class Refused(Exception):
         self.headers = headers
 
 
-_REFUSALS = (Refused, Unavailable, ValidationError)
+_KNOWN_AT_ONCE = (Refused, Unavailable, ValidationError)
+REFUSALS = (*_KNOWN_AT_ONCE, OperationalError)
+"""What a view raises for a request that it does not answer as it should."""
 
 
 def failure(
@@ -51,10 +53,8 @@ def answering(*methods: str) -> Callable[[View], View]:
                 return _not_allowed(methods)
             try:
                 return view(request, **parameters)
-            except _REFUSALS as error:
-                return _refusal(error)
-            except OperationalError as error:
-                return _database_lost(error)
+            except REFUSALS as error:
+                return refusal(error)
 
         _mark(guarded, methods)
         return guarded
@@ -72,10 +72,10 @@ def answering_async(*methods: str) -> Callable[[AsyncView], AsyncView]:
                 return _not_allowed(methods)
             try:
                 return await view(request, **parameters)
-            except _REFUSALS as error:
-                return _refusal(error)
+            except _KNOWN_AT_ONCE as error:
+                return refusal(error)
             except OperationalError as error:
-                return await sync_to_async(_database_lost)(error)
+                return await sync_to_async(refusal)(error)
 
         _mark(guarded, methods)
         return guarded
@@ -92,20 +92,15 @@ def _not_allowed(methods: Sequence[str]) -> HttpResponse:
     return HttpResponseNotAllowed(methods, json.dumps(problem(405)), content_type="application/json")
 
 
-def _refusal(error: Refused | Unavailable | ValidationError) -> HttpResponse:
-    """Return the answer to what a view refuses."""
+def refusal(error: Exception) -> HttpResponse:
+    """Return the answer to one of `REFUSALS`; where the database was lost, its pool is looked at first."""
     if isinstance(error, Refused):
         return failure(error.status, headers=error.headers)
-    if isinstance(error, Unavailable):
-        return failure(503)
-    errors = error.errors(include_url=False, include_context=False, include_input=False)
-    return failure(422, broken_rules(errors))
-
-
-def _database_lost(error: OperationalError) -> HttpResponse:
-    """Tell that the database does not answer."""
-    if not isinstance(error.__cause__, Silent):  # a look at others would be as long a wait for each
-        _check_connections()
+    if isinstance(error, ValidationError):
+        errors = error.errors(include_url=False, include_context=False, include_input=False)
+        return failure(422, broken_rules(errors))
+    if isinstance(error, OperationalError) and not isinstance(error.__cause__, Silent):
+        _check_connections()  # of one that is silent each look would be as long a wait
     return failure(503)
 
 
@@ -124,13 +119,18 @@ def bounded_body(request: HttpRequest) -> bytes:
         raise Refused(413) from error
 
 
-def json_body(request: HttpRequest) -> Any:  # noqa: ANN401 - any JSON
-    """Return the request's JSON; raises Refused for a body too great, of another type, or broken."""
+def declared_json(request: HttpRequest) -> bytes:
+    """Return a body that says that it is JSON; raises Refused for one too great or of another type."""
     body = bounded_body(request)
     if not is_json(request.headers.get("Content-Type", "")):
         raise Refused(415)
+    return body
+
+
+def json_body(request: HttpRequest) -> Any:  # noqa: ANN401 - any JSON
+    """Return the request's JSON; raises Refused for a body too great, of another type, or broken."""
     try:
-        return json.loads(body)
+        return json.loads(declared_json(request))
     except (ValueError, RecursionError) as error:  # no JSON, no UTF-8, or nested deeper than the parser goes
         raise Refused(400) from error
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 
-def is_json(content_type: str) -> bool:
-    """Tell whether a Content-Type header names JSON, as Flask and FastAPI define it.
+def is_json(content_type: str | None) -> bool:
+    """Tell whether a Content-Type header names JSON, as Flask and FastAPI define it; a missing one does not.
 
     That is `application/json` or `application/<anything>+json` in any case, with or without parameters.
     """
-    media_type = content_type.partition(";")[0].strip().lower()
+    media_type = (content_type or "").partition(";")[0].strip().lower()
     main, _, sub = media_type.partition("/")
     return main == "application" and (sub == "json" or sub.endswith("+json"))
 

@@ -1,0 +1,108 @@
+"""How well runs agree: requests/s under a closed load, CPU time a request at one rate for all.
+
+    .venv/bin/python benchmarks/repeatability.py --out benchmarks/results/repeatability.json
+
+The same run, several times, minutes apart: the base variants on `history`, closed, then at half of what the
+slowest can do. (Answers of `hello` are too short beside the generator's lag for a given rate.) Per variant it
+tells the runs' figures, how far they are apart (greatest over least), and the coefficient of variation of all
+trials. Takes five minutes a run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from harness.ground.errors import VariantFailed
+from harness.ground.stats import coefficient_of_variation
+from harness.judgement.judge import judge, measured
+from harness.judgement.trials import judge_trials
+from harness.machine.fingerprint import fingerprint
+from harness.records.store import Results, StoredRun
+
+WHAT = {"closed": "requests_per_s", "rate": "cpu.us_per_request"}
+"""By profile: the metric that is said to repeat."""
+
+
+def run(blocks: int, seconds: int, results: Path) -> StoredRun:
+    """Measure once; ends with its exit code where it can't be done."""
+    webdyno = Path(sys.executable).with_name("webdyno")
+    command = [str(webdyno), "run", "--scenario", "history", "--equal-load", "0.5", "--blocks", str(blocks)]
+    command += ["--seconds", str(seconds), "--backend", "cgroup", "--results", str(results)]
+    print(*command, file=sys.stderr)
+    ended = subprocess.run(command, check=False, stdout=subprocess.DEVNULL)
+    if ended.returncode not in (0, VariantFailed.exit_code):  # of invalid trials the others count
+        raise SystemExit(ended.returncode)
+    return Results(results).find("latest")
+
+
+def rows(runs: Sequence[StoredRun]) -> list[dict[str, object]]:
+    """Return a row for each profile and variant."""
+    found: list[dict[str, object]] = []
+    trials = [measured(one) for made in runs for one in judge_trials(made)]
+    for profile, metric in WHAT.items():
+        for variant in sorted({one.cell.variant for one in trials}):
+            means = [_mean(made, profile, variant) for made in runs]
+            each = [
+                value
+                for one in trials
+                if (one.cell.load.profile, one.cell.variant, one.valid) == (profile, variant, True)
+                if (value := one.metrics[metric]) is not None
+            ]
+            known = [mean for mean in means if mean is not None]
+            variation = coefficient_of_variation(each)
+            found.append(
+                {
+                    "profile": profile,
+                    "metric": metric,
+                    "variant": variant,
+                    "runs": means,
+                    "apart_percent": 100 * (max(known) / min(known) - 1) if known else None,
+                    "trials": len(each),
+                    "variation_percent": None if variation is None else 100 * variation,
+                }
+            )
+    return found
+
+
+def _mean(made: StoredRun, profile: str, variant: str) -> float | None:
+    """Return a run's figure of a variant, twins left out."""
+    for cell in judge(made).cells:
+        if (cell.load.profile, cell.variant.label) == (profile, variant):
+            figure = cell.requests_per_s if profile == "closed" else cell.cpu.us_per_request
+            return None if figure is None else figure.value
+    return None
+
+
+def main() -> None:
+    """Measure; write and show what was found."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--runs", type=int, default=4)
+    parser.add_argument("--blocks", type=int, default=3)
+    parser.add_argument("--seconds", type=int, default=6)
+    parser.add_argument("--out", type=Path, required=True)
+    wanted = parser.parse_args()
+    runs: list[StoredRun] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for _ in range(wanted.runs):
+            runs.append(run(wanted.blocks, wanted.seconds, Path(folder)))
+            document = {
+                "when": datetime.now(UTC).isoformat(timespec="seconds"),
+                "cpu": fingerprint().cpu_model,
+                "blocks": wanted.blocks,
+                "window_s": wanted.seconds,
+                "rows": rows(runs),
+            }
+            text = json.dumps(document, indent=1) + "\n"
+            wanted.out.write_text(text, encoding="utf-8")  # each run is kept, should a later one fail
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
