@@ -7,7 +7,7 @@ BIN := .venv/bin
 .PHONY: bench test check report clean
 .DEFAULT_GOAL := bench
 
-bench: .venv/ready  ## measure, and leave tables and a report: SUITE=smoke|standard|rate|article, BACKEND=auto|cgroup|docker
+bench: .venv/ready  ## measure, and leave tables and a report: SUITE=smoke|standard|rate|scaling|capacity|article|variants, BACKEND=auto|cgroup|docker
 	@$(BIN)/webdyno run --suite $(SUITE) --backend $(BACKEND)
 
 test: .venv/ready-for-tests  ## the fast tests, then the slow ones

@@ -26,7 +26,7 @@ from harness.ground.observations import (
     WatchWindow,
 )
 from harness.records.disk import write
-from harness.records.store import Results, RunRecord, StoredRun, StoredTrial, write_parquet
+from harness.records.store import Columns, Results, RunRecord, StoredRun, StoredTrial, write_parquet
 
 MIB = 1 << 20
 RUN_ID = "20261124-120000-standard"
@@ -48,19 +48,18 @@ class Speed:
     memory_mib: float
 
 
-def series(requests: Sequence[int], p99_ms: Sequence[float] | None = None) -> pd.DataFrame:
+def series(requests: Sequence[int], p99_ms: Sequence[float] | None = None) -> Columns:
     """Return a window second by second, after 3 s of warm-up at the rate of its first second."""
     times = [2.0] * len(requests) if p99_ms is None else p99_ms
-    return pd.DataFrame(
-        {
-            "second": range(-3, len(requests)),
-            "requests": [requests[0]] * 3 + list(requests),
-            "errors": 0,
-            "response_p50_ms": 1.0,
-            "response_p99_ms": [times[0]] * 3 + list(times),
-            "in_flight": USERS,
-        }
-    )
+    seconds = list(range(-3, len(requests)))
+    return {
+        "second": seconds,
+        "requests": [requests[0]] * 3 + list(requests),
+        "errors": [0] * len(seconds),
+        "response_p50_ms": [1.0] * len(seconds),
+        "response_p99_ms": [times[0]] * 3 + list(times),
+        "in_flight": [USERS] * len(seconds),
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,27 +71,27 @@ class SyntheticTrial(StoredTrial):
     """Response times in us, with their counts."""
     memory_mib: float = 50.0
 
-    def series(self) -> pd.DataFrame:
+    def series(self, *columns: str) -> Columns:  # noqa: ARG002 - all are there already
         """Return an even rate for each second."""
         load = self.record.load
         return series([load.requests // 8 if load else 0] * 8)
 
-    def samples(self) -> pd.DataFrame:
+    def samples(self, *columns: str) -> Columns:  # noqa: ARG002 - likewise
         """Return 4 Hz of memory that grows by 1 MiB in the window, after a peak in the warm-up."""
         at = [step / 4 for step in range(-12, 33)]
         held = [(self.memory_mib + 100 if s < 0 else self.memory_mib - 0.5 + s / 8) * MIB for s in at]
-        return pd.DataFrame(
-            {
-                "at_s": at,
-                "party": "sut",
-                "cpu_s": at,
-                "rss_bytes": held,
-                "anon_bytes": held,
-                "threads": 17,
-                "switches": 100,
-                "late_ms": 0.1,
-            }
-        )
+        return {
+            "at_s": at,
+            "party": ["sut"] * len(at),
+            "cpu_s": at,
+            "rss_bytes": held,
+            "anon_bytes": held,
+            "threads": [17] * len(at),
+            "switches": [100] * len(at),
+            "periods": [10 * s + 100 for s in at],
+            "throttled_periods": [int(2.5 * s) + 50 for s in at],
+            "late_ms": [0.1] * len(at),
+        }
 
     def histogram(self, tag: str) -> Histogram:
         """Return the same times for both tags."""
@@ -302,8 +301,8 @@ def on_disk(made: StoredRun, results: Path, files: Mapping[str, str] | None = No
         folder = store.scratch(made.id)
         window = [Interval(tag, 0.0, 8.0, one.histogram(tag)) for tag in ("response", "service")]
         write(folder / "latency.hlog", write_log(window, 1_795_000_000.0).encode())
-        write_parquet(folder / "series.parquet", one.series())
-        write_parquet(folder / "samples.parquet", one.samples())
+        write_parquet(folder / "series.parquet", pd.DataFrame(one.series()))
+        write_parquet(folder / "samples.parquet", pd.DataFrame(one.samples()))
         store.keep(one.record, folder)
     store.seal(made.id, files or {})
     return store.find(made.id)

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import gevent
+
 from harness.loadgen.client import Client
 from harness.loadgen.pump import Pump, Source
 from harness.loadgen.recorder import Recorder
@@ -54,3 +56,8 @@ def talking(
         for client in talk.clients:
             client.close()
         talk.pump.close()
+
+
+def the_pump_looks() -> None:
+    """Let the pump take notice of what has happened."""
+    gevent.sleep(0.02)

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli import console, options
+from harness.cli import completing, console, options
 from harness.ground.errors import UsageError
-from harness.records.claims import load_claims
+from harness.records.claims import Claims, load_claims
 from harness.records.project import Project, find_project
-from harness.records.store import Results, insist_on_seal
+from harness.records.seal import insist_on_seal
+from harness.records.store import Results, StoredRun
 from harness.records.summary_json import round_figure
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @click.command(name="claims")
-@click.argument("name", metavar="RUN", default="latest")
+@click.argument("name", metavar="RUN", default="latest", shell_complete=completing.runs)
 @click.option(
     "--claims",
     "file",
@@ -41,12 +42,8 @@ def see_claims(name: str, file: Path | None, markdown: bool, results: Path | Non
 
     project = find_project(Path.cwd())
     stored = Results(project.results if results is None else results).find(name)
-    insist_on_seal(stored)
-    variants = {*project.variants(), *(variant.id for variant in stored.variants)}
-    scenarios = {*project.scenarios(), *(scenario.id for scenario in stored.record.scenarios)}
-    claims = load_claims(
-        project.root / "claims" / "article.toml" if file is None else file, variants, scenarios
-    )
+    insist_on_seal(stored.folder)
+    claims = _claims(project, stored, _article(project) if file is None else file)
     judged = judge_claims(claims.claims, judge(stored), stored.placement.caps, _benchmarks(project))
     arithmetic = products(claims.claims)
     if as_json:
@@ -59,6 +56,32 @@ def see_claims(name: str, file: Path | None, markdown: bool, results: Path | Non
     for table in tables:
         console.out.print(table_formats.to_rich(table))
     console.out.print(claim_tables.LEGEND, markup=False, highlight=False)
+
+
+def reported_claims(project: Project, stored: StoredRun) -> Claims | None:
+    """Return the claims that a run's report speaks of: the project's article's; None where it has none.
+
+    A file that is no claims file costs the report that section, and a word on the terminal.
+    """
+    path = _article(project)
+    if not path.is_file():
+        return None
+    try:
+        return _claims(project, stored, path)
+    except UsageError as error:
+        words = f"the report is without claims: {error.where}: {error.what}"
+        console.complaints.print(words, markup=False, highlight=False)
+        return None
+
+
+def _article(project: Project) -> Path:
+    return project.root / "claims" / "article.toml"
+
+
+def _claims(project: Project, stored: StoredRun, path: Path) -> Claims:
+    variants = {*project.variants(), *(variant.id for variant in stored.variants)}
+    scenarios = {*project.scenarios(), *(scenario.id for scenario in stored.record.scenarios)}
+    return load_claims(path, variants, scenarios)
 
 
 def _benchmarks(project: Project) -> Mapping[str, object]:

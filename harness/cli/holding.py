@@ -14,7 +14,7 @@ import click
 from harness.cli import console
 from harness.ground.clock import SystemClock
 from harness.ground.errors import EnvironmentUnfit, UsageError
-from harness.ground.model import Placement, Variant
+from harness.ground.model import Placement, Scenario, Variant
 from harness.lifecycle.bench import Bench, Job, set_up
 from harness.lifecycle.calibrate import NULL
 from harness.lifecycle.steps import Tell
@@ -24,23 +24,30 @@ from harness.machine.custody.guard import guard
 from harness.machine.custody.journal import Folder
 from harness.machine.placement import memory_here, place, usable_cpus
 from harness.machine.requirements import is_source, with_commits
+from harness.machine.services.catalogue import check_services
 from harness.machine.services.service_images import CHOICES
-from harness.records.project import Project
+from harness.records.contract import Case
+from harness.records.manifest import OF
+from harness.records.project import SCENARIOS, Project
 from harness.records.wishes import named
 
 _SPARE_DESCRIPTORS = 256
 """What a generator has open besides its users' sockets."""
 
 
-def ask_once(project: Project, variants: Mapping[str, Variant], *, yes: bool) -> None:
-    """Show what variants with code from outside the project run, and ask once; raises UsageError for a no."""
+def ask_once(
+    project: Project, variants: Mapping[str, Variant], scenarios: Iterable[Scenario] = (), *, yes: bool
+) -> None:
+    """Show what code from outside the project will be run, and ask once; raises UsageError for a no."""
     inside = project.apps.resolve()
     foreign = [
         variant
         for variant in variants.values()
         if not Path(variant.folder).is_relative_to(inside) or any(map(is_source, variant.pins))
     ]
-    if not foreign or yes:
+    ours = project.root / SCENARIOS
+    theirs = [one for one in scenarios if not Path(one.path).is_relative_to(ours.resolve())]
+    if yes or not (foreign or theirs):
         return
     for variant in foreign:
         console.complaints.print(f"{variant.id} ({variant.folder}) will run:", markup=False, highlight=False)
@@ -49,6 +56,8 @@ def ask_once(project: Project, variants: Mapping[str, Variant], *, yes: bool) ->
         for command in (variant.setup, variant.start):
             if command:
                 console.complaints.print(f"    {shlex.join(command)}", markup=False, highlight=False)
+    for scenario in theirs:
+        _aside(f"{scenario.id} ({scenario.path}) will run as you do, in the load generator")
     try:
         trusted = click.confirm("Is this code that you trust on this machine?", err=True)
     except click.Abort:  # nobody is there to answer
@@ -58,12 +67,28 @@ def ask_once(project: Project, variants: Mapping[str, Variant], *, yes: bool) ->
         raise UsageError("not run", remedy="--yes runs them without asking")
 
 
+def demands(project: Project, apps: tuple[Path, ...]) -> tuple[dict[str, Scenario], tuple[Case, ...]]:
+    """Return the scenarios and the cases that there are; raises UsageError for any that can't be meant."""
+    scenarios = project.scenarios(apps)
+    cases = project.cases(scenarios.values(), apps)
+    for scenario in scenarios.values():
+        check_services(scenario.services, f"{scenario.path}: NEEDS")
+    for case in cases:
+        check_services((*case.needs, *case.without), f"{case.file}: {case.name!r}")
+    return scenarios, cases
+
+
 def wished(names: Iterable[str], known: Mapping[str, Variant], kind: str = "variant") -> dict[str, Variant]:
     """Return the variants of the names that a user wrote, by their canonical names.
 
     Raises UsageError for what there is not, and VariantFailed for a git branch that there is not.
     """
-    return {name: with_commits(variant) for name, variant in named(names, known, kind).items()}
+    chosen = named(names, known, kind)
+    for name in chosen:
+        for other in known:
+            if other.startswith(f"{name}{OF}") and other not in chosen:
+                _aside(f"{name} is this checkout's own; the one in {known[other].folder} is {other}")
+    return {name: with_commits(variant) for name, variant in chosen.items()}
 
 
 def null_of(variants: Mapping[str, Variant]) -> dict[str, Variant]:
@@ -84,6 +109,18 @@ def insist_on_descriptors(users: int) -> None:
 def placement_here(cpus: float | None, memory: int | None) -> Placement:
     """Return who runs where on this machine; raises UsageError for a wish that can't be met."""
     return place(usable_cpus(), cpus_wanted=cpus, memory_wanted=memory, memory_bytes=memory_here())
+
+
+def insist_on_caps(variants: Iterable[Variant], placement: Placement) -> None:
+    """Raise UsageError for a variant whose own cap is more than the run's, whose CPUs are all that it has."""
+    most = placement.caps.cpus
+    for variant in variants:
+        if variant.cpus is not None and variant.cpus > most:
+            raise UsageError(
+                f"{variant.cpus:g} CPUs are wanted, and {most:g} is the cap of the run",
+                where=variant.id,
+                remedy=f"ask for {most:g} at most, or give the run more with --cpus",
+            )
 
 
 def backend_here(wanted: str, variants: Iterable[Variant]) -> Literal["cgroup", "docker"]:

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli import console, options
+from harness.cli import completing, console, options
 from harness.ground.errors import GateFailed, UsageError
 from harness.ground.names import choose
 from harness.records.project import find_project
-from harness.records.store import Results, StoredRun, insist_on_seal
+from harness.records.seal import insist_on_seal
+from harness.records.store import Results, StoredRun
 from harness.records.summary_json import from_json
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @click.command(name="history")
-@click.argument("name", metavar="RUN", default="latest")
+@click.argument("name", metavar="RUN", default="latest", shell_complete=completing.runs)
 @click.option("--metric", "metrics", multiple=True, help="Only this metric; repeatable.")
 @click.option("--markdown", is_flag=True, help="Print Markdown, for a job's summary.")
 @options.results
@@ -67,7 +68,7 @@ def _until(store: Results, newest: str) -> Iterator[StoredRun | LeftOut]:
             return
         try:
             run = store.find(run_id)
-            insist_on_seal(run)
+            insist_on_seal(run.folder)
         except (GateFailed, UsageError) as error:
             yield LeftOut(run_id, f"{error.where}: {error.what}")
         else:

@@ -12,16 +12,22 @@ from pathlib import Path
 from types import FrameType
 
 import click
+from click.shell_completion import CompletionItem, shell_complete
 
 from harness import __version__
 from harness.cli import console
 from harness.ground.errors import Interrupted, UsageError, WebdynoError
 from harness.ground.names import choose
 
+COMPLETE = "_WEBDYNO_COMPLETE"
+"""The variable by which a shell's script asks what may stand on the line."""
+
 
 def run_command_line(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; every error ends here, in one message."""
     console.bear_any_text()
+    if question := os.environ.get(COMPLETE):
+        return _complete(question)
     try:
         with _signals():
             cli.main(args=arguments, prog_name="webdyno", standalone_mode=False)
@@ -45,9 +51,17 @@ def run_command_line(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _complete(question: str) -> int:
+    """Answer a shell that asks what may stand here; whatever goes wrong, nobody wants it in their prompt."""
+    try:
+        return shell_complete(cli, {}, "webdyno", COMPLETE, question)
+    except Exception:
+        return 1
+
+
 @contextmanager
 def _signals() -> Iterator[None]:
-    """Turn the first request to end into Interrupted; the clean-up that it begins ignores further ones."""
+    """Turn the first request to end into Interrupted; from then to the exit further ones are ignored."""
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
     def interrupt(number: int, _frame: FrameType | None) -> None:
@@ -59,8 +73,9 @@ def _signals() -> Iterator[None]:
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        if signal.getsignal(numbers[0]) is interrupt:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 _COMMANDS = {
@@ -79,6 +94,8 @@ _COMMANDS = {
     "calibrate": "calibrating.see_ceiling",
     "doctor": "reading.see_doctor",
     "clean": "reading.clean",
+    "schema": "reading.see_schema",
+    "completion": "completing.completion",
 }
 """Each command's module in this package and its function there."""
 
@@ -89,6 +106,11 @@ class _Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Return the names in the order of the help."""
         return list(_COMMANDS)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+        """Return the commands and flags that begin so; click would load every command for its help."""
+        names = [CompletionItem(name) for name in _COMMANDS if name.startswith(incomplete)]
+        return names + click.Command.shell_complete(self, ctx, incomplete)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command:  # noqa: ARG002 - likewise
         """Return a command; raises UsageError, naming the nearest one, where there is none."""

@@ -1,4 +1,7 @@
-"""The commands that measure: run, resume."""
+"""The commands that measure: run, resume.
+
+What judges is imported where it is needed: it takes longer than a shell that completes a flag may wait.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +17,13 @@ from typing import get_args
 import click
 
 from harness import __version__
-from harness.cli import console, options
+from harness.cli import claiming, completing, console, options
 from harness.cli.holding import (
     ask_once,
     backend_here,
+    demands,
     hold,
+    insist_on_caps,
     insist_on_descriptors,
     insist_on_reach,
     null_of,
@@ -27,18 +32,18 @@ from harness.cli.holding import (
 )
 from harness.ground.clock import SystemClock
 from harness.ground.errors import EnvironmentUnfit, Interrupted, UsageError, VariantFailed
-from harness.ground.model import Network, Stage
+from harness.ground.model import Network, Scenario, Stage, Variant
 from harness.ground.units import format_duration, format_size
-from harness.judgement.equal_load import next_stage
-from harness.lifecycle import calibrate, resuming, runner
+from harness.lifecycle import calibrate, resuming
 from harness.lifecycle.bench import Bench, Job
 from harness.lifecycle.steps import Tell
 from harness.machine.fingerprint import fingerprint
 from harness.machine.services.tls import TLS
 from harness.output.progress import Progress
 from harness.records import plan
+from harness.records.contract import Case
 from harness.records.disk import writing
-from harness.records.loads import LONGEST_THINK_S, MOST_PER_S, MOST_USERS, LoadWishes, Written
+from harness.records.loads import LONGEST_SLO_MS, LONGEST_THINK_S, MOST_PER_S, MOST_USERS, LoadWishes, Written
 from harness.records.manifest import check_implements
 from harness.records.project import Project, find_project
 from harness.records.store import Results, StoredRun, read_run
@@ -46,15 +51,30 @@ from harness.records.summary_json import to_json
 
 
 @click.command()
-@click.option("--suite", default="standard", show_default=True, help="A suite's name, or its TOML file.")
+@click.option(
+    "--suite",
+    default="standard",
+    show_default=True,
+    shell_complete=completing.suites,
+    help="A suite's name, or its TOML file.",
+)
 @click.option(
     "--variant",
     multiple=True,
-    help="Only this variant, as it is or otherwise, such as 'flask-gunicorn[threads=32]'; may be repeated.",
+    shell_complete=completing.variants,
+    help="Only this variant, as it is or otherwise, such as 'flask-gunicorn[threads=32]', or all that fit a "
+    "pattern, such as 'fastapi-*'; may be repeated.",
 )
-@click.option("--scenario", multiple=True, help="Only this scenario; may be repeated.")
 @click.option(
-    "--profile", type=click.Choice(get_args(Written)), help="Users who wait for answers, or a given rate."
+    "--scenario",
+    multiple=True,
+    shell_complete=completing.scenarios,
+    help="Only this scenario; may be repeated.",
+)
+@click.option(
+    "--profile",
+    type=click.Choice(get_args(Written)),
+    help="Users who wait for answers, a given rate, or a search for the highest one within an SLO.",
 )
 @click.option("--users", type=click.IntRange(1, MOST_USERS), help="Concurrent users.")
 @click.option(
@@ -63,6 +83,11 @@ from harness.records.summary_json import to_json
     help="Requests/s of all users; sets the profile.",
 )
 @click.option("--think", type=options.Seconds(0, LONGEST_THINK_S), help="Mean think time of closed users.")
+@click.option(
+    "--slo",
+    type=options.Milliseconds(0, LONGEST_SLO_MS, min_open=True),
+    help="The p99 that `capacity` has to keep; 150 ms where neither this nor the suite says so.",
+)
 @click.option("--blocks", type=click.IntRange(1, 1000), help="Passes over all cells.")
 @click.option("--seconds", type=options.Seconds(1, 3600), help="The measurement window.")
 @click.option("--warmup", type=options.Seconds(0, 3600), help="Before the window.")
@@ -70,6 +95,16 @@ from harness.records.summary_json import to_json
     "--equal-load",
     type=options.Share(plan.LEAST_SHARE, plan.GREATEST_SHARE),
     help="Then all at one rate: this share of the slowest's capacity, such as 0.5.",
+)
+@click.option(
+    "--own-share",
+    "own_shares",
+    type=options.Share(plan.LEAST_SHARE, plan.GREATEST_SHARE),
+    multiple=True,
+    help="Then each at this share of its own capacity; may be repeated.",
+)
+@click.option(
+    "--flame", is_flag=True, help="Then a flame graph of each cell, of a trial more that enters no figure."
 )
 @click.option("--seed", type=click.IntRange(0, 2**31), help="Of the order of trials and the users' choices.")
 @options.cpus
@@ -94,10 +129,13 @@ def run(
     users: int | None,
     rate: float | None,
     think: float | None,
+    slo: float | None,
     blocks: int | None,
     seconds: float | None,
     warmup: float | None,
     equal_load: float | None,
+    own_shares: tuple[float, ...],
+    flame: bool,
     seed: int | None,
     cpus: float | None,
     memory: int | None,
@@ -112,26 +150,32 @@ def run(
 
     Example: webdyno run --suite smoke --variant flask-gunicorn
     """
+    from harness.lifecycle import runner
+
     project = find_project(Path.cwd())
     wanted = plan.narrow(
         project.suite(suite),
         variants=variant,
         scenarios=scenario,
-        load=LoadWishes(profile, users, rate, think),
+        load=LoadWishes(profile, users, rate, think, slo),
         blocks=blocks,
         window_s=seconds,
         warmup_s=warmup,
         equal_load=equal_load,
+        own_shares=own_shares,
     )
     store = Results(project.results if results is None else results)
+    scenarios, whole = demands(project, apps)
     if users is None:
-        wanted = plan.with_own_users(wanted, project.scenarios())
-    job, stage = _plan(project, store, wanted, apps, seed, cpus, memory, backend, network, yes=yes)
+        wanted = plan.with_own_users(wanted, scenarios)
+    variants = project.variants(apps)
+    job, stage = _plan(
+        project, store, wanted, variants, scenarios, seed, cpus, memory, backend, network, yes=yes
+    )
     host = asdict(fingerprint())  # before the machine is held: that narrows the CPUs that are ours
 
     def begin(bench: Bench, tell: Tell) -> None:
-        most = max(wanted.loads, key=lambda load: load.users)
-        calibration = calibrate.ceilings(bench, most, tell)
+        calibration = calibrate.ceilings(bench, wanted.most, tell)
         runner.begin(
             bench,
             store,
@@ -142,38 +186,46 @@ def run(
             fingerprint=host,
             calibration=calibration,
             equal_load=wanted.equal_load,
+            own_shares=wanted.own_shares,
+            apps=tuple(str(folder.resolve()) for folder in apps),
+            flame=flame,
         )
 
-    announce = (f"webdyno {__version__}: {wanted.title}", _how_long(stage, job, wanted.equal_load))
-    _measure(project, store, job, begin, announce, as_json=as_json)
+    announce = (f"webdyno {__version__}: {wanted.title}", _how_long(stage, job, wanted, flame=flame))
+    _measure(project, store, job, whole, begin, announce, as_json=as_json)
 
 
 @click.command()
-@click.argument("name", metavar="RUN", default="latest")
+@click.argument("name", metavar="RUN", default="latest", shell_complete=completing.runs)
 @options.results
 @options.yes
 @options.as_json
 def resume(name: str, results: Path | None, yes: bool, as_json: bool) -> None:
     """Finish an interrupted run: only the trials that are missing are done."""
+    from harness.judgement.stages import next_stage
+
     project = find_project(Path.cwd())
     stored = Results(project.results if results is None else results).find(name)
     store = Results(stored.folder.parent)  # where it lies: a run may be named by its folder
-    if not stored.missing and next_stage(stored) is None and stored.state == "incomplete":
+    done = not stored.missing and next_stage(stored) is None and not stored.flames_due
+    if done and stored.state == "incomplete":
         _conclude(project, store, stored, as_json=as_json)
         return
-    job = resuming.job_of(stored, project.scenarios(), asdict(fingerprint()))
-    ask_once(project, job.variants, yes=yes)
+    scenarios, whole = demands(project, tuple(map(Path, stored.record.apps)))
+    job = resuming.job_of(stored, scenarios, asdict(fingerprint()))
+    ask_once(project, job.variants, job.scenarios.values(), yes=yes)
     insist_on_descriptors(max(trial.cell.load.users for stage in stored.stages for trial in stage.trials))
     store.insist_on_room()
     announce = (f"{stored.id}: {len(stored.missing)} of {stored.planned} trials to do",)
-    _measure(project, store, job, lambda _bench, _tell: None, announce, as_json=as_json)
+    _measure(project, store, job, whole, lambda _bench, _tell: None, announce, as_json=as_json)
 
 
 def _plan(
     project: Project,
     store: Results,
     wanted: plan.Suite,
-    apps: tuple[Path, ...],
+    variants: dict[str, Variant],
+    scenarios: dict[str, Scenario],
     seed: int | None,
     cpus: float | None,
     memory: int | None,
@@ -183,7 +235,7 @@ def _plan(
     yes: bool,
 ) -> tuple[Job, Stage]:
     """Return what is to be done, once everything that can be checked beforehand is found to be good."""
-    variants, scenarios = project.variants(apps), project.scenarios()
+    wanted = plan.with_found(wanted, variants)
     plan.check_names(wanted, variants, scenarios)
     job = Job(
         run=store.new_id(wanted.name, SystemClock().utc()),
@@ -195,13 +247,17 @@ def _plan(
         network=network,
     )
     check_implements(job.variants.values(), scenarios)
+    insist_on_caps(job.variants.values(), job.placement)
     by_tls = [name for name, scenario in job.scenarios.items() if TLS in scenario.services]
-    stage = plan.lay_out(wanted, job.variants, job.seed, by_tls=by_tls)
+    stage = plan.lay_out(wanted, job.variants, scenarios, job.seed, by_tls=by_tls)
     if not stage.trials:
-        raise UsageError("no variant implements any of these scenarios", remedy="choose others")
-    insist_on_descriptors(max(load.users for load in wanted.loads))
+        raise UsageError(
+            "no variant implements any of these scenarios",
+            remedy="choose others, or name them in `implements` of a variant.toml",
+        )
+    insist_on_descriptors(wanted.most.users)
     store.insist_on_room()
-    ask_once(project, job.variants, yes=yes)
+    ask_once(project, job.variants, job.scenarios.values(), yes=yes)
     job = replace(job, backend=backend_here(backend, job.variants.values()))
     insist_on_reach(job)
     return job, stage
@@ -211,18 +267,21 @@ def _measure(
     project: Project,
     store: Results,
     job: Job,
+    whole: tuple[Case, ...],
     begin: Callable[[Bench, Tell], None],
     announce: tuple[str, ...],
     *,
     as_json: bool,
 ) -> None:
     """Hold the machine, do the trials that are missing, and conclude."""
+    from harness.lifecycle import runner
+
     out = console.complaints if as_json else console.out
     for line in announce:
         out.print(line, markup=False, highlight=False)
     with _telling_what_is_kept(store, job.run), _needing_a_reader():
         with Progress(out) as progress, hold(project, job, progress.tell) as bench:
-            runner.insist(runner.check_contract(bench, project.apps / "contract", progress.tell))
+            runner.insist(runner.check_contract(bench, whole, progress.tell))
             begin(bench, progress.tell)
             finished = runner.carry_out(bench, store, store.find(job.run), progress.tell)
         _conclude(project, store, finished, as_json=as_json)
@@ -259,14 +318,19 @@ def _telling_what_is_kept(store: Results, run_id: str) -> Iterator[None]:
 
 def _conclude(project: Project, store: Results, finished: StoredRun, *, as_json: bool) -> None:
     """Seal the run, write its report, show it, and fail where a cell has nothing valid."""
-    from harness.cli import showing  # here, since most ends need no pictures and tables
+    from harness.cli import showing
+    from harness.judgement.judge import reported_trials
+    from harness.lifecycle import runner
+    from harness.output.report.overview import write_overview
     from harness.output.report.page import write_report
 
     summary = runner.seal(store, finished)
     sealed = read_run(finished.folder)
     folder = project.reports / finished.id
     with writing(folder):
-        page = write_report(sealed, summary, folder)
+        claims = claiming.reported_claims(project, sealed)
+        page = write_report(sealed, summary, reported_trials(sealed), folder, claims)
+    write_overview(project.reports, store)
     if as_json:
         click.echo(to_json(summary), nl=False)
     else:
@@ -279,13 +343,18 @@ def _conclude(project: Project, store: Results, finished: StoredRun, *, as_json:
         )
 
 
-def _how_long(stage: Stage, job: Job, equal_load: float | None) -> str:
+def _how_long(stage: Stage, job: Job, suite: plan.Suite, *, flame: bool) -> str:
     caps = job.placement.caps
     held = f"{caps.cpus:g} CPU and {format_size(caps.memory_bytes)} for the SUT"
-    seconds = plan.estimate_s(stage, job.timing, equal_load)
-    again = "" if equal_load is None else f", then at {equal_load:g} of the slowest"
+    seconds, count = plan.estimate_s(stage, suite), len(stage.trials)
+    later = [f"at {suite.equal_load:g} of the slowest"] if suite.equal_load is not None else []
+    later += [f"at {share:g} of each one's own" for share in suite.own_shares]
+    if any(trial.cell.load.profile == "capacity" for trial in stage.trials):
+        later.insert(0, "the searches that they begin")
+    later += ["for a flame graph of each cell"] if flame else []
+    again = "".join(f", then {one}" for one in later)
     return (
-        f"{len(stage.trials)} trials{again}, "
+        f"{count} {'trial' if count == 1 else 'trials'}{again}, "
         f"about {format_duration(seconds)} with what comes before; {held}, "
         f"by the backend {job.backend}{' over a bridge' if job.network == 'bridge' else ''}"
     )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import os
 from pathlib import Path
 from typing import Any
 
 import click
 
 from harness.ground.units import parse_size
+from harness.records.project import apps_of
 
 
 # click's signatures: a value may be anything, and not every converter needs the rest
@@ -42,6 +44,13 @@ class Seconds(_Finite):
     what = "time"
 
 
+class Milliseconds(_Finite):
+    """A time in milliseconds."""
+
+    name = "ms"
+    what = "time"
+
+
 class Share(_Finite):
     """A part of a whole."""
 
@@ -56,8 +65,16 @@ class Rate(_Finite):
     what = "rate"
 
 
+class Apps(click.Path):
+    """A folder of variants; a checkout stands for its `apps`."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:  # noqa: ANN401
+        """Return the folder."""
+        return apps_of(Path(os.fsdecode(super().convert(value, param, ctx))))
+
+
 apps = click.option(
-    "--apps", multiple=True, type=click.Path(path_type=Path), help="A further folder of variants."
+    "--apps", multiple=True, type=Apps(), help="A further folder of variants and scenarios, or a checkout."
 )
 results = click.option(
     "--results", type=click.Path(path_type=Path, resolve_path=True), help="Where runs are kept."
@@ -73,4 +90,4 @@ backend = click.option(
     envvar="WEBDYNO_BACKEND",
     help="Where SUTs run; auto takes docker where an engine can do it.",
 )
-yes = click.option("--yes", is_flag=True, help="Run the variants of --apps without asking.")
+yes = click.option("--yes", is_flag=True, help="Run the code of --apps without asking.")

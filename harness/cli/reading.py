@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from harness.cli import console, options
+from harness.cli import claiming, completing, console, options
 from harness.ground.errors import EnvironmentUnfit, UsageError
 from harness.ground.units import format_size
 from harness.machine import belongings, engine
@@ -20,31 +20,39 @@ from harness.machine.custody.collector import collect_leftovers
 from harness.machine.custody.guard import lock_path, machine_lock, state_folder
 from harness.output import wording
 from harness.records.project import find_project
-from harness.records.store import Results, insist_on_seal
+from harness.records.schemas import FILES, schema_of
+from harness.records.seal import insist_on_seal
+from harness.records.store import Results
 from harness.records.summary_json import to_json
 
 
 @click.command()
-@click.argument("name", metavar="RUN", default="latest")
+@click.argument("name", metavar="RUN", default="latest", shell_complete=completing.runs)
 @click.option("--format", "form", type=click.Choice(["html", "md", "csv", "json", "png"]), default="html")
 @click.option("--out", type=click.Path(path_type=Path), help="The report's folder.")
 @options.results
 def report(name: str, form: str, out: Path | None, results: Path | None) -> None:
-    """Rebuild a run's report from what is stored."""
-    from harness.judgement.judge import judge
-    from harness.output import table_formats, tables
+    """Rebuild a run's report from what is stored, and the page of all runs with it."""
+    from harness.judgement.judge import reported_trials, summarise
+    from harness.output.report import digest
+    from harness.output.report.overview import write_overview
     from harness.output.report.page import write_report
 
     project = find_project(Path.cwd())
-    stored = Results(project.results if results is None else results).find(name)
-    summary = judge(stored)
+    store = Results(project.results if results is None else results)
+    stored = store.find(name)
+    trials = reported_trials(stored)
+    summary = summarise(stored, trials)
     if form == "json":
         click.echo(to_json(summary), nl=False)
         return
     if form == "md":
-        click.echo(table_formats.to_markdown(tables.build(summary)), nl=False)
+        click.echo(digest.to_markdown(summary), nl=False)
         return
-    page = write_report(stored, summary, project.reports / stored.id if out is None else out)
+    folder = project.reports / stored.id if out is None else out
+    page = write_report(stored, summary, trials, folder, claiming.reported_claims(project, stored))
+    if out is None:
+        write_overview(project.reports, store)
     suffix = {"html": page.name, "csv": "*.csv", "png": "*.png"}[form]
     for path in sorted(page.parent.glob(suffix)):
         click.echo(str(path))
@@ -70,7 +78,7 @@ def list_runs(results: Path | None, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("name", metavar="RUN", default="latest")
+@click.argument("name", metavar="RUN", default="latest", shell_complete=completing.runs)
 @options.results
 @options.as_json
 def show(name: str, results: Path | None, as_json: bool) -> None:
@@ -85,7 +93,7 @@ def show(name: str, results: Path | None, as_json: bool) -> None:
         click.echo(to_json(summary), nl=False)
         return
     showing.show_run(stored, summary)
-    insist_on_seal(stored)
+    insist_on_seal(stored.folder)
 
 
 @click.command(name="doctor")
@@ -107,6 +115,13 @@ def see_doctor(as_json: bool) -> None:
     vital = [complaint.subject for complaint in found if complaint.vital and complaint.ok is False]
     if vital:
         raise EnvironmentUnfit(f"this machine can't measure: {', '.join(vital)}")
+
+
+@click.command(name="schema")
+@click.argument("kind", type=click.Choice(list(FILES)))
+def see_schema(kind: str) -> None:
+    """Print the JSON Schema of a file that you write, by which an editor completes and checks it."""
+    click.echo(json.dumps(schema_of(kind), indent=1, ensure_ascii=False))
 
 
 @click.command()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 import click
@@ -14,17 +15,19 @@ from harness.ground.observations import Ceiling
 from harness.lifecycle.peers import PeerReading, summarise
 from harness.lifecycle.verify import CaseResult, failures
 from harness.output import findings, table_formats, tables
+from harness.output.report.digest import headline_of
 from harness.records.store import StoredRun
 from harness.records.summary import Summary
 
 
 def show_run(stored: StoredRun, summary: Summary) -> None:
-    """Show a run's tables and findings, and what is missing from it."""
+    """Show a run's tables, findings and answer, and what is missing from it."""
     for table in tables.build(summary):
         out.print(table_formats.to_rich(table))
     out.print(f"{table_formats.LEGEND} * marks the best.", markup=False, highlight=False)
     for line in findings.in_words(summary):
         out.print(line, markup=False, highlight=False)
+    out.print(headline_of(summary), style="bold", markup=False, highlight=False)
     if stored.state == "incomplete":
         numbers = ", ".join(map(str, stored.missing[:20])) + (", …" if len(stored.missing) > 20 else "")
         out.print(
@@ -36,19 +39,24 @@ def show_run(stored: StoredRun, summary: Summary) -> None:
         )
 
 
-def show_cases(results: dict[str, tuple[CaseResult, ...]]) -> None:
-    """Show how each variant did on the contract's cases, with the differences."""
+def show_cases(results: dict[str, tuple[CaseResult, ...]], logs: Mapping[str, str]) -> None:
+    """Show how each variant did on the contract's cases, with the differences, and the ends of their logs."""
     for name, cases in results.items():
         passed = sum(case.passed is True for case in cases)
-        unchecked = sum(case.passed is None for case in cases)
+        unchecked = Counter(case.difference for case in cases if case.passed is None)
+        why = "; ".join(f"{count} {reason}" for reason, count in unchecked.items())
         out.print(
-            f"{name}: {passed} of {len(cases)} cases pass, {unchecked} not checked",
+            f"{name}: {passed} of {len(cases)} cases pass{f' ({why})' if why else ''}",
             markup=False,
             highlight=False,
         )
         for case in failures(cases):
             out.print(f"  {case.name}", style="red", markup=False, highlight=False)
             for line in case.difference.splitlines():
+                out.print(f"    {line}", markup=False, highlight=False)
+        if log := logs.get(name):
+            out.print("  the last lines of its log:", markup=False, highlight=False)
+            for line in log.splitlines():
                 out.print(f"    {line}", markup=False, highlight=False)
 
 

@@ -7,18 +7,28 @@ the logs that are written here.
 
 from __future__ import annotations
 
+import ctypes
 import zlib
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import accumulate
 
-from hdrh.codec import HdrCookieException, HdrHistogramSettingsException, HdrLengthException
+from hdrh.codec import (
+    HdrCookieException,
+    HdrHistogramEncoder,
+    HdrHistogramSettingsException,
+    HdrLengthException,
+)
 from hdrh.histogram import HdrHistogram
 
 LOWEST_US = 1
 HIGHEST_US = 600_000_000
 SIZE = 3072
 """Counters of one histogram."""
+_DIGITS = 2
+"""Significant ones of a time."""
 _DAMAGE = (HdrCookieException, HdrHistogramSettingsException, HdrLengthException)
 """What the decoder raises."""
 
@@ -55,11 +65,7 @@ class Histogram:
     @classmethod
     def merge(cls, histograms: Iterable[Histogram]) -> Histogram:
         """Return the sum; the order does not matter and nothing is lost."""
-        merged = [0] * SIZE
-        for histogram in histograms:
-            for index, count in histogram.nonzero():
-                merged[index] += count
-        return cls(tuple(merged))
+        return cls(tuple(map(sum, zip([0] * SIZE, *(one.counts for one in histograms), strict=True))))
 
     def nonzero(self) -> Iterator[tuple[int, int]]:
         """Yield (counter, count) for the counters that hold something."""
@@ -71,18 +77,20 @@ class Histogram:
         return sum(self.counts)
 
     def percentile_ms(self, percent: float) -> float | None:
-        """Return the time in ms that `percent` % of the recorded ones do not exceed; None when empty.
+        """Return the time in ms that `percent` % of the recorded ones do not exceed; None when empty."""
+        return self.percentiles_ms((percent,))[0]
 
-        The smallest recorded step whose cumulative count reaches the rank (nearest-rank percentile).
+    def percentiles_ms(self, percents: Sequence[float]) -> tuple[float | None, ...]:
+        """Return several percentiles, for about the price of one.
+
+        Each is the smallest recorded step whose cumulative count reaches the rank (nearest-rank percentile).
         """
-        total = self.total
+        cumulative = list(accumulate(self.counts))
+        total = cumulative[-1]
         if not total:
-            return None
-        rank = max(1, -(-total * percent // 100))
-        for index, below in enumerate(accumulate(self.counts)):
-            if below >= rank:
-                return value_of(index) / 1000
-        raise AssertionError("unreachable: the last cumulative count is the total")
+            return (None,) * len(percents)
+        ranks = (max(1, -(-total * percent // 100)) for percent in percents)
+        return tuple(value_of(bisect_left(cumulative, rank)) / 1000 for rank in ranks)
 
     @property
     def mean_ms(self) -> float | None:
@@ -93,7 +101,8 @@ class Histogram:
     @property
     def max_ms(self) -> float | None:
         """The greatest recorded time in ms, exact to the width of a counter; None when empty."""
-        return max((value_of(index) / 1000 for index, _ in self.nonzero()), default=None)
+        held = (SIZE - place for place, count in enumerate(reversed(self.counts), 1) if count)
+        return next((value_of(index) / 1000 for index in held), None)
 
     def spectrum(self) -> tuple[tuple[float, float], ...]:
         """Return (percent, ms) for each counter that holds something: the whole percentile curve."""
@@ -138,16 +147,44 @@ def read_log(text: str) -> tuple[Interval, ...]:
 
     Raises ValueError where a line is none.
     """
-    return tuple(_interval(line) for line in text.splitlines() if line.startswith("Tag="))
+    return tuple(
+        Interval(tag, start_s, length_s, _decode(payload)) for tag, start_s, length_s, payload in _lines(text)
+    )
 
 
-def _interval(line: str) -> Interval:
-    tag, start, length, _greatest, payload = line.removeprefix("Tag=").split(",")
-    return Interval(tag, float(start), float(length), _decode(payload))
+def read_window(text: str, kind: str) -> Histogram:
+    """Return the window's times of a kind, `response` or `service`, over all names; nothing else is decoded.
+
+    Raises ValueError where a line is none.
+    """
+    return _merged(
+        tuple(
+            payload for tag, start_s, _, payload in _lines(text) if tag.split(".")[0] == kind and start_s >= 0
+        )
+    )
+
+
+@lru_cache(maxsize=1)  # under `closed` service times are response times, and are asked for right after these
+def _merged(payloads: tuple[str, ...]) -> Histogram:
+    import numpy as np  # late: the load generator, which writes logs, has no use for it
+
+    merged = np.zeros(SIZE, np.uint64)
+    for payload in payloads:
+        merged += np.ctypeslib.as_array(_decoded(payload))[:SIZE]
+    return Histogram(tuple(merged.tolist()))
+
+
+@lru_cache(maxsize=1)  # a window's kinds are asked for one after the other
+def _lines(text: str) -> tuple[tuple[str, float, float, str], ...]:
+    """Return each interval's tag, start and length in s, and payload."""
+    lines = (line.removeprefix("Tag=").split(",") for line in text.splitlines() if line.startswith("Tag="))
+    return tuple(
+        (tag, float(start), float(length), payload) for tag, start, length, _greatest, payload in lines
+    )
 
 
 def _encode(histogram: Histogram) -> str:
-    hdr = HdrHistogram(LOWEST_US, HIGHEST_US, 2)
+    hdr = HdrHistogram(LOWEST_US, HIGHEST_US, _DIGITS)
     for index, count in histogram.nonzero():
         hdr.record_value(min(int(value_of(index)), HIGHEST_US), count)
     encoded: bytes = hdr.encode()
@@ -155,8 +192,19 @@ def _encode(histogram: Histogram) -> str:
 
 
 def _decode(payload: str) -> Histogram:
+    return Histogram.of(_decoded(payload)[:SIZE])  # of a ctypes array a slice is far quicker than items
+
+
+def _decoded(payload: str) -> ctypes.Array[ctypes.c_uint64]:
+    """Return the counters alone: a whole HdrHistogram takes longer to make than they take to decode."""
     try:
-        hdr = HdrHistogram.decode(payload)
-        return Histogram.of([hdr.counts[index] for index in range(SIZE)])
+        held = HdrHistogramEncoder.decode(payload)
+        header = held.payload
+        layout = header.lowest_trackable_value, header.highest_trackable_value, header.significant_figures
+        if layout != (LOWEST_US, HIGHEST_US, _DIGITS):
+            raise ValueError("no histogram: of another layout")
+        held.init_counts(SIZE)
     except (*_DAMAGE, zlib.error, IndexError) as error:
         raise ValueError(f"no histogram: {error}") from error
+    counts: ctypes.Array[ctypes.c_uint64] = held.get_counts()
+    return counts

@@ -5,8 +5,9 @@ Frozen records without behaviour. A number's name carries its unit.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 NO_FRAMEWORK = "none"
@@ -25,7 +26,8 @@ class Variant:
     """One folder of `apps/`: a framework on a server with settings."""
 
     id: str
-    """The folder's name; of one that was wished for otherwise than its manifest says, with that behind it."""
+    """The folder's name, behind it the checkout where one of ours has that name too (`~`), and then what was
+    wished for otherwise than its manifest says."""
     folder: str
     """The folder's absolute path."""
     framework: str
@@ -45,15 +47,17 @@ class Variant:
     setup: tuple[str, ...] = ()
     """An argument list that prepares a variant in another language."""
     implements: tuple[str, ...] = ()
-    """The scenarios that it can serve; all where empty."""
+    """The scenarios that it can serve; all that are within the project's contract where empty."""
     pins: tuple[str, ...] = ()
     """Requirements that stand in place of the file's, such as `flask==3.0.0`."""
     tls: tuple[str, ...] = ()
     """What `start` gets as further arguments where it shall speak TLS; it can't where empty."""
+    cpus: float | None = None
+    """Its own cap of CPUs; the run's where None."""
 
-    def serves(self, scenario: str) -> bool:
-        """Tell whether it implements what a scenario asks for."""
-        return not self.implements or scenario in self.implements
+    def serves(self, scenario: Scenario) -> bool:
+        """Tell whether it implements what a scenario asks for; an extension has to be named."""
+        return scenario.id in self.implements or not (self.implements or scenario.extends)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +70,13 @@ class Scenario:
     services: tuple[str, ...] = ()
     """The backing services that it needs, such as `postgres`."""
     endpoints: tuple[str, ...] = ()
-    """The contract's operations that it drives."""
+    """The operations that it drives."""
     users: int | None = None
     """The number of users that suits it where a load is for every scenario; None where any does."""
     hit_rate: float | None = None
     """The share of cache hits for which it is made; None where it is about no cache."""
+    extends: bool = False
+    """Whether it drives an operation beyond the project's contract, which only who names it implements."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +86,7 @@ class Load:
     profile: Profile
     users: int
     rate_per_s: float | None = None
-    """Requests/s of the whole run; `rate` only."""
+    """Requests/s of all users; not of `closed`. Of `capacity` the one that a trial asks for."""
     arrivals: Literal["poisson", "constant"] = "poisson"
     """How the moments of a `rate` schedule lie: each user's own Poisson process, or equal steps."""
     think_s: float = 0.0
@@ -89,6 +95,8 @@ class Load:
     """How think times are distributed."""
     slo_ms: float | None = None
     """The p99 bound; `capacity` only."""
+    share: float | None = None
+    """Of the variant's own capacity, from which the rate follows; None where it was not made so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +117,13 @@ class Placement:
     caps: Caps
     overlap: bool
     """Two of the three share a CPU."""
+
+    def of(self, variant: Variant) -> Placement:
+        """Return a variant's placement: with a cap of its own as `--cpus` would have made it."""
+        if variant.cpus is None:
+            return self
+        whole = self.sut_cpus[: math.ceil(variant.cpus)]
+        return replace(self, sut_cpus=whole, caps=replace(self.caps, cpus=variant.cpus))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,11 @@ cover too little: 83 % at n = 5 and 90 % at n = 10 where 95 % is claimed.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from statistics import median
 
 import numpy as np
 from scipy import special
@@ -191,20 +193,19 @@ def change_points(values: Sequence[float], least: int = 3) -> tuple[int, ...]:
     if count < 2 * least:
         return ()
     array = np.asarray(values, float)
-    spread = _MAD_TO_SIGMA * float(np.median(np.abs(np.diff(array)))) / math.sqrt(2)
+    steps = [abs(later - earlier) for earlier, later in pairwise(array.tolist())]
+    spread = _MAD_TO_SIGMA * median(steps) / math.sqrt(2)
     price = 3 * math.log(count) * spread**2
     sums = np.concatenate(([0.0], array.cumsum()))
     squares = np.concatenate(([0.0], (array * array).cumsum()))
 
-    def error(start: int, end: int) -> float:
-        return float(squares[end] - squares[start] - (sums[end] - sums[start]) ** 2 / (end - start))
-
-    cost, begin = [-price] + [math.inf] * count, [0] * (count + 1)
+    cost, begin = np.full(count + 1, -price), [0] * (count + 1)
     for end in range(least, count + 1):
-        for start in (0, *range(least, end - least + 1)):
-            candidate = cost[start] + error(start, end) + price
-            if candidate < cost[end]:
-                cost[end], begin[end] = candidate, start
+        starts = np.array([0, *range(least, end - least + 1)])
+        errors = squares[end] - squares[starts] - (sums[end] - sums[starts]) ** 2 / (end - starts)
+        costs = cost[starts] + errors + price
+        place = int(costs.argmin())
+        cost[end], begin[end] = costs[place], int(starts[place])
     found, end = [], count
     while begin[end] > 0:
         end = begin[end]
@@ -218,7 +219,7 @@ def level_shift(values: Sequence[float]) -> float:
     A part's level is its median: a single value that is far from the others is none.
     """
     edges = [0, *change_points(values), len(values)]
-    levels = [float(np.median(values[start:end])) for start, end in pairwise(edges)]
+    levels = [float(median(values[start:end])) for start, end in pairwise(edges)]
     overall = float(np.mean(values))
     return max(abs(level - levels[-1]) for level in levels) / abs(overall) if overall else 0.0
 
@@ -246,10 +247,6 @@ def rank_intervals(names: Sequence[str], beats: Iterable[tuple[str, str]]) -> di
     Economic Studies 91(1), 2024).
     """
     pairs = {(better, worse) for better, worse in beats if better in names and worse in names}
-    return {
-        name: (
-            1 + sum(worse == name for _, worse in pairs),
-            len(names) - sum(better == name for better, _ in pairs),
-        )
-        for name in names
-    }
+    wins = Counter(better for better, _ in pairs)
+    losses = Counter(worse for _, worse in pairs)
+    return {name: (1 + losses[name], len(names) - wins[name]) for name in names}

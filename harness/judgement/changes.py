@@ -6,12 +6,13 @@ its interval. Variants that can be measured in one run are better compared there
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
 
 from harness.ground import stats
-from harness.ground.model import Load, Verdict
+from harness.ground.model import Load, Variant, Verdict
 from harness.judgement.comparison import (
     METRICS,
     Measured,
@@ -22,8 +23,10 @@ from harness.judgement.comparison import (
     noise_floor,
     verdict_of,
 )
-from harness.judgement.judge import judge_trials, measured, planned_cells
+from harness.judgement.judge import measured, planned_cells, reported_trials, summarise
+from harness.judgement.trials import JudgedTrial
 from harness.records.store import StoredRun
+from harness.records.summary import Summary
 
 Weight = Literal["forbids", "warns", "tells"]
 _FORBIDDING = ("cpu_model", "architecture", "cpus_logical", "memory_bytes")
@@ -66,6 +69,20 @@ class Change:
     """Of the new one: `faster`, `slower`, `tie`, or `invalid` where a side has no valid trial."""
 
 
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """Two runs beside each other."""
+
+    base: StoredRun
+    new: StoredRun
+    summaries: tuple[Summary, Summary]
+    """Of base and new."""
+    differences: tuple[Difference, ...]
+    """The gravest first."""
+    changes: tuple[Change, ...]
+    """By scenario, load, metric and variant."""
+
+
 def differences(base: StoredRun, new: StoredRun) -> tuple[Difference, ...]:
     """Return in what two runs differ besides their figures, the gravest first."""
     found = [*_of_machines(base, new), *_of_methods(base, new), *_of_variants(base, new)]
@@ -73,16 +90,30 @@ def differences(base: StoredRun, new: StoredRun) -> tuple[Difference, ...]:
     return tuple(sorted(found, key=lambda one: order.index(one.weight)))
 
 
-def changes_between(base: StoredRun, new: StoredRun) -> tuple[Change, ...]:
+def compare_runs(base: StoredRun, new: StoredRun) -> Compared:
+    """Return what differs between two runs, and what changed."""
+    trials = reported_trials(base), reported_trials(new)
+    return Compared(
+        base=base,
+        new=new,
+        summaries=(summarise(base, trials[0]), summarise(new, trials[1])),
+        differences=differences(base, new),
+        changes=_changes((base, new), trials),
+    )
+
+
+def _changes(
+    runs: tuple[StoredRun, StoredRun], trials: Iterable[Sequence[JudgedTrial]]
+) -> tuple[Change, ...]:
     """Return each cell that either run planned, on each metric of its load, twins left out.
 
     p is adjusted (Holm) within scenario × load × metric; intervals are not.
     """
-    sides = [[measured(trial) for trial in judge_trials(run)] for run in (base, new)]
+    sides = [[measured(trial) for trial in of_run] for of_run in trials]
     twins = [one for side in sides for one in compare(side) if is_twin(one.contender, one.base)]
     floors = {metric: noise_floor([one for one in twins if one.metric == metric]) for metric in METRICS}
     cells = [_by_cell(side) for side in sides]
-    planned = {key: cell for run in (base, new) for key, cell in planned_cells(run).items()}
+    planned = {key: cell for run in runs for key, cell in planned_cells(run).items()}
     keys = sorted(
         (key for key, cell in planned.items() if not cell.replica),
         key=lambda key: (key[0], repr(key[1]), key[2]),
@@ -168,12 +199,19 @@ def _of_methods(base: StoredRun, new: StoredRun) -> Iterator[Difference]:
 def _of_variants(base: StoredRun, new: StoredRun) -> Iterator[Difference]:
     sides = [{variant.id: variant for variant in run.variants} for run in (base, new)]
     for name in sorted(sides[0].keys() & sides[1].keys()):
+        for key in ("start", "setup", "tls"):
+            lines = _line(sides[0][name], key), _line(sides[1][name], key)
+            yield from _differing(f"{name}: {key}", *lines, "tells")
         yield from _differing(
             f"{name}: settings", dict(sides[0][name].settings), dict(sides[1][name].settings), "tells"
         )
         versions = [_versions(run, name) for run in (base, new)]
-        for key in sorted({*versions[0], *versions[1]}):
+        for key in sorted({*versions[0], *versions[1]} if all(versions) else ()):
             yield from _differing(f"{name}: {key}", versions[0].get(key), versions[1].get(key), "tells")
+
+
+def _line(variant: Variant, key: str) -> str:
+    return shlex.join(getattr(variant, key)) or "nothing"
 
 
 def _versions(run: StoredRun, variant: str) -> Mapping[str, str]:

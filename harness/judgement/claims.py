@@ -57,7 +57,8 @@ def judge_claims(
 ) -> tuple[JudgedClaim, ...]:
     """Return each claim with its verdict, in their order.
 
-    `caps` are those of the run's SUT; `benchmarks` are the parsed files of `benchmarks/results` by name.
+    `caps` are those of the run, where a variant has none of its own; `benchmarks` are the parsed files of
+    `benchmarks/results` by name.
     """
     return tuple(_judge(claim, summary, caps, benchmarks) for claim in claims)
 
@@ -173,6 +174,8 @@ def _judge_cell(claim: Claim, measure: OfCell, summary: Summary, caps: Caps) -> 
     figure = _in_unit(_pick(cell, measure.metric), UNITS[measure.metric][measure.unit])
     if figure is None:
         return _untestable(claim, "no valid trial" if not cell.valid_trials else "not measured in this run")
+    if cell.variant.cpus is not None:
+        caps = replace(caps, cpus=cell.variant.cpus)
     lacking = _lacking(claim, caps)
     if lacking:
         judged = _untestable(claim, lacking, figure)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 from harness.ground import stats
@@ -42,9 +42,45 @@ class Measured:
     """By name of `METRICS`; absent or None where it was not measured."""
 
 
+_Values = Mapping[int, float]
+"""A cell's values on one metric by block."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """One cell on one metric."""
+
+    name: str
+    valid: bool
+    """Whether any of its trials is."""
+    values: _Values
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """Two cells on one metric, and their ratio; None where no block has both."""
+
+    base: _Side
+    contender: _Side
+    ratio: stats.Ratio | None
+
+
+def common(load: Load) -> Load:
+    """Return what variants have in common of a load: not the rate, where each one has its own."""
+    own = load.profile == "capacity" or load.share is not None
+    return replace(load, rate_per_s=None) if own else load
+
+
 def metrics_of(load: Load) -> tuple[str, ...]:
-    """Return what is compared under a load: where requests/s are given, their ratio says nothing."""
-    return tuple(metric for metric in METRICS if load.profile != "rate" or metric != GIVEN)
+    """Return what is compared under a load.
+
+    Where requests/s are given, their ratio says nothing; at the capacity each one's times are near the bound.
+    """
+    if load.profile == "rate":
+        return tuple(metric for metric in METRICS if metric != GIVEN)
+    if load.profile == "capacity":
+        return tuple(metric for metric in METRICS if not metric.startswith("response_ms."))
+    return METRICS
 
 
 def ranked_by(load: Load) -> str:
@@ -67,6 +103,11 @@ def is_twin(name: str, other: str) -> bool:
     return name != other and name.rpartition("#")[0] == other
 
 
+def order_of(load: Load) -> tuple[str, int, float, str]:
+    """Return what loads are sorted by: their profile, then the lesser first."""
+    return load.profile, load.users, load.rate_per_s or 0.0, repr(load)
+
+
 def compare(trials: Sequence[Measured]) -> tuple[Comparison, ...]:
     """Return all pairs, A/A pairs first, per scenario × load × metric; base < contender by name.
 
@@ -77,7 +118,7 @@ def compare(trials: Sequence[Measured]) -> tuple[Comparison, ...]:
     groups: dict[tuple[str, Load], list[Measured]] = {}
     for trial in trials:
         groups.setdefault((trial.cell.scenario, trial.cell.load), []).append(trial)
-    ordered = sorted(groups, key=lambda key: (key[0], key[1].profile, key[1].users, repr(key[1])))
+    ordered = sorted(groups, key=lambda key: (key[0], order_of(key[1])))
     twins = {
         (key, metric): _twins(key, groups[key], metric) for key in ordered for metric in metrics_of(key[1])
     }
@@ -135,8 +176,8 @@ def blocks_to_find(effect: float, pair: Comparison) -> int | None:
 
 def block_ratios(base: Sequence[Measured], contender: Sequence[Measured], metric: str) -> tuple[float, ...]:
     """Return contender over base for each block in which both have a valid trial."""
-    pairs = _pairs(base, contender, metric)
-    return tuple(theirs / ours for ours, theirs in pairs)
+    ours, theirs = _of_both(_by_block(base, metric), _by_block(contender, metric))
+    return tuple(their / our for our, their in zip(ours, theirs, strict=True))
 
 
 def by_name(trials: Sequence[Measured]) -> dict[str, list[Measured]]:
@@ -148,46 +189,39 @@ def by_name(trials: Sequence[Measured]) -> dict[str, list[Measured]]:
 
 
 def _twins(key: tuple[str, Load], trials: Sequence[Measured], metric: str) -> list[Comparison]:
-    named = by_name(trials)
-    pairs = [(base, twin) for base, twin in combinations(named, 2) if is_twin(twin, base)]
-    return [_judged(key, metric, pair, named, FLOOR) for pair in pairs]
+    sides = _sides(trials, metric)
+    pairs = [_estimate(base, twin) for base, twin in combinations(sides, 2) if is_twin(twin.name, base.name)]
+    return [_judged(key, metric, pair, FLOOR) for pair in pairs]
 
 
 def _family(key: tuple[str, Load], trials: Sequence[Measured], metric: str, floor: float) -> list[Comparison]:
-    named = by_name([trial for trial in trials if not trial.cell.replica])
-    pairs = list(combinations(named, 2))
-    raw = [_estimate(named[base], named[contender], metric) for base, contender in pairs]
-    tested = [index for index, one in enumerate(raw) if one is not None and one.p is not None]
-    adjusted = stats.holm([_p(raw[index]) for index in tested])
-    p_holm = dict(zip(tested, adjusted, strict=True))
-    return [_judged(key, metric, pair, named, floor, p_holm.get(index)) for index, pair in enumerate(pairs)]
+    sides = _sides([trial for trial in trials if not trial.cell.replica], metric)
+    pairs = [_estimate(base, contender) for base, contender in combinations(sides, 2)]
+    known = [None if pair.ratio is None else pair.ratio.p for pair in pairs]
+    adjusted = iter(stats.holm([p for p in known if p is not None]))
+    return [
+        _judged(key, metric, pair, floor, None if p is None else next(adjusted))
+        for pair, p in zip(pairs, known, strict=True)
+    ]
 
 
 def _judged(
-    key: tuple[str, Load],
-    metric: str,
-    pair: tuple[str, str],
-    named: Mapping[str, Sequence[Measured]],
-    floor: float,
-    p: float | None = None,
+    key: tuple[str, Load], metric: str, pair: _Pair, floor: float, p: float | None = None
 ) -> Comparison:
-    base, contender = (named[name] for name in pair)
-    estimate = _estimate(base, contender, metric)
+    names, estimate = (pair.base.name, pair.contender.name), pair.ratio
     if estimate is None:
-        excluded = any(not any(trial.valid for trial in side) for side in (base, contender))
-        verdict: Verdict | None = "invalid" if excluded else None
+        verdict: Verdict | None = None if pair.base.valid and pair.contender.valid else "invalid"
         return Comparison(
-            key[0], key[1], metric, *pair, 0, None, None, None, None, None, None, floor, verdict
+            key[0], key[1], metric, *names, 0, None, None, None, None, None, None, floor, verdict
         )
     p = estimate.p if p is None else p
-    pairs = _pairs(base, contender, metric)
-    checked = stats.bootstrapped_ratio([a for a, _ in pairs], [b for _, b in pairs]) or (None, None)
+    checked = stats.bootstrapped_ratio(*_of_both(pair.base.values, pair.contender.values)) or (None, None)
     return Comparison(
         scenario=key[0],
         load=key[1],
         metric=metric,
-        base=pair[0],
-        contender=pair[1],
+        base=names[0],
+        contender=names[1],
         blocks=estimate.trials,
         ratio=estimate.ratio,
         low=estimate.low,
@@ -200,23 +234,26 @@ def _judged(
     )
 
 
-def _estimate(base: Sequence[Measured], contender: Sequence[Measured], metric: str) -> stats.Ratio | None:
-    pairs = _pairs(base, contender, metric)
-    return stats.paired_ratio([a for a, _ in pairs], [b for _, b in pairs]) if pairs else None
+def _sides(trials: Sequence[Measured], metric: str) -> list[_Side]:
+    """Return each cell's side of its pairs, in the order of names."""
+    return [
+        _Side(name, any(trial.valid for trial in own), _by_block(own, metric))
+        for name, own in by_name(trials).items()
+    ]
 
 
-def _pairs(base: Sequence[Measured], contender: Sequence[Measured], metric: str) -> list[tuple[float, float]]:
-    ours, theirs = _of_blocks(base, metric), _of_blocks(contender, metric)
-    return [(ours[block], theirs[block]) for block in sorted(ours.keys() & theirs.keys())]
+def _estimate(base: _Side, contender: _Side) -> _Pair:
+    ours, theirs = _of_both(base.values, contender.values)
+    return _Pair(base, contender, stats.paired_ratio(ours, theirs) if ours else None)
 
 
-def _of_blocks(trials: Sequence[Measured], metric: str) -> dict[int, float]:
+def _of_both(base: _Values, contender: _Values) -> tuple[list[float], list[float]]:
+    """Return both sides' values of the blocks in which both have one."""
+    blocks = sorted(base.keys() & contender.keys())
+    return [base[block] for block in blocks], [contender[block] for block in blocks]
+
+
+def _by_block(trials: Sequence[Measured], metric: str) -> _Values:
     """Return valid trials' values by block; zero has no ratio, so it counts as not measured here."""
     values = ((trial.block, trial.metrics.get(metric)) for trial in trials if trial.valid)
     return {block: value for block, value in values if value is not None and value > 0}
-
-
-def _p(estimate: stats.Ratio | None) -> float:
-    assert estimate is not None, "the caller chose those that were tested"
-    assert estimate.p is not None, "likewise"
-    return estimate.p

@@ -1,18 +1,19 @@
-"""The stage in which all variants get the same load: derived from what the stages before it measured. Pure.
+"""The stage in which load is equal: derived from what the stages before it measured. Pure.
 
 At one rate, below what the slowest can do, response times, CPU and memory say what the same work costs. Under
-a closed load each variant is at its own limit, and a faster one does more work.
+a closed load each variant is at its own limit, and a faster one does more work. At an equal share of each
+one's own capacity they say how it does when it is as busy as the others.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from harness.ground.model import Cell, Load, PlannedTrial, Stage
-from harness.judgement.judge import judge_trials
-from harness.records.store import StoredRun
+from harness.judgement.trials import judge_trials
+from harness.records.store import RunRecord, StoredRun
 
 STAGE = "equal load"
 
@@ -20,13 +21,14 @@ STAGE = "equal load"
 def next_stage(run: StoredRun) -> Stage | None:
     """Return the stage that follows those that a run has; None where it is complete with them.
 
-    For each scenario with a closed load, the cells of its largest one are repeated under `rate`, all at the
-    run's `equal_load` times the capacity of the slowest: the mean requests/s of its valid trials. A cell
-    without a valid trial has none, and is left out. Raises nothing; asked before a stage is done, it returns
-    None.
+    For each scenario with a closed load, the cells of its largest one are repeated under `rate`: all at the
+    run's `equal_load` times the capacity of the slowest, and each at every share of `own_shares` of its own.
+    A capacity is the mean requests/s of valid trials. A cell without a valid trial has none, and is left out.
+    Raises nothing; asked before a stage is done, it returns None.
     """
-    share = run.record.equal_load
-    if share is None or run.missing or any(stage.name == STAGE for stage in run.stages):
+    record = run.record
+    asked = record.equal_load is not None or record.own_shares
+    if not asked or run.missing or any(stage.name == STAGE for stage in run.stages):
         return None
     capacities = _capacities(run)
     order = random.Random(f"{run.seed} {STAGE}")  # noqa: S311 - an order that can be repeated, not a secret
@@ -34,9 +36,9 @@ def next_stage(run: StoredRun) -> Stage | None:
     trials: list[PlannedTrial] = []
     for block in range(1, run.blocks + 1):
         for found in capacities.values():
-            cells = list(_at_one_rate(found, share))
-            order.shuffle(cells)
-            trials += [PlannedTrial(first + len(trials) + n, block, cell) for n, cell in enumerate(cells)]
+            for cells in _loads(found, record):
+                order.shuffle(cells)
+                trials += [PlannedTrial(first + len(trials) + n, block, cell) for n, cell in enumerate(cells)]
     return Stage(STAGE, tuple(trials)) if trials else None
 
 
@@ -62,7 +64,18 @@ def _means(found: Sequence[tuple[Cell, float]]) -> list[tuple[Cell, float]]:
     return means
 
 
-def _at_one_rate(found: Sequence[tuple[Cell, float]], share: float) -> tuple[Cell, ...]:
+def _loads(found: Sequence[tuple[Cell, float]], record: RunRecord) -> Iterator[list[Cell]]:
+    """Yield the cells of each load: one rate for all, then each share of their own."""
+    if record.equal_load is not None:
+        yield _at_one_rate(found, record.equal_load)
+    for share in record.own_shares:
+        yield [
+            replace(cell, load=Load("rate", cell.load.users, round(share * capacity, 1), share=share))
+            for cell, capacity in found
+        ]
+
+
+def _at_one_rate(found: Sequence[tuple[Cell, float]], share: float) -> list[Cell]:
     rate = round(share * min(capacity for _, capacity in found), 1)
     loads: Mapping[int, Load] = {cell.load.users: Load("rate", cell.load.users, rate) for cell, _ in found}
-    return tuple(replace(cell, load=loads[cell.load.users]) for cell, _ in found)
+    return [replace(cell, load=loads[cell.load.users]) for cell, _ in found]

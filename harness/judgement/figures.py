@@ -72,7 +72,7 @@ def trial_figures(trial: StoredTrial, placement: Placement) -> TrialFigures:
     cores = cores_used(sut)
     mean_mib, peak_mib = _memory(trial, sut)
     answered = load.requests > 0
-    scheduled = record.cell.load.profile == "rate" and answered
+    scheduled = record.cell.load.rate_per_s is not None and answered
     return TrialFigures(
         requests_per_s=(load.requests - load.errors) * 1e9 / window_ns,
         response_ms=_latency(
@@ -132,13 +132,15 @@ def _latency(histogram: Histogram, sum_ns: int, requests: int, max_ns: int | Non
     lies would be the maximum under another name: it is not measured (p99 of fewer than 100, p99.9 of fewer
     than 1000).
     """
-    if not histogram.total or not requests:
+    total = histogram.total
+    if not total or not requests:
         return Latency()
     greatest = (histogram.max_ms or 0.0) if max_ns is None else max_ns / 1e6
+    times = histogram.percentiles_ms(tuple(PERCENTILES.values()))
     at = {
-        name: min(histogram.percentile_ms(percent) or 0.0, greatest)
-        for name, percent in PERCENTILES.items()
-        if round(histogram.total * (100 - percent), 6) >= 100  # of binary fractions, 99.9 is none
+        name: min(ms or 0.0, greatest)
+        for (name, percent), ms in zip(PERCENTILES.items(), times, strict=True)
+        if round(total * (100 - percent), 6) >= 100  # of binary fractions, 99.9 is none
     }
     return Latency(mean=sum_ns / requests / 1e6, max=greatest, **at)
 
@@ -158,12 +160,14 @@ def _memory(trial: StoredTrial, sut: Usage | None) -> tuple[float | None, float 
     """Return mean and peak of anon + shmem in MiB: from the samples, the peak from the edges as well."""
     phases = trial.record.phases
     assert phases is not None, "asked of trials with a window alone"
-    samples = trial.samples()
-    if samples.empty:
-        samples = samples.reindex(columns=["party", "at_s", "anon_bytes"])
+    samples = trial.samples("party", "at_s", "anon_bytes")
     window_s = (phases.window_end_ns - phases.window_start_ns) / 1e9
-    inside = samples[(samples["party"] == "sut") & samples["at_s"].between(0, window_s)]
-    sampled = [float(value) for value in inside["anon_bytes"].dropna()]
+    rows = zip(samples["party"], samples["at_s"], samples["anon_bytes"], strict=True)
+    sampled = [
+        float(held)
+        for party, at_s, held in rows
+        if party == "sut" and 0 <= at_s <= window_s and held is not None
+    ]
     edges = [held for held in map(_held_bytes, (sut.start, sut.end) if sut else ()) if held is not None]
     mean = sum(sampled) / len(sampled) if sampled else None
     return _mib(mean), _mib(max([*sampled, *edges], default=None))

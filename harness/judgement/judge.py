@@ -7,18 +7,30 @@ percentile comes from its whole window's histogram; percentiles are never averag
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 from harness.ground import stats
-from harness.ground.model import Cell, Finding, Limiter, Load, Severity, Variant
+from harness.ground.model import Cell, Finding, Load, Severity, Variant
+from harness.judgement import scaling
+from harness.judgement.capacity import reported
 from harness.judgement.checks.pairs import aa_differs, few_blocks, tls_differs, unstable
-from harness.judgement.comparison import Measured, block_ratios, by_name, compare, is_twin, name_of, ranked_by
-from harness.judgement.figures import Latency, TrialFigures, trial_figures
-from harness.judgement.limiter import cell_limiter, trial_limiter
-from harness.judgement.resources import Use, uses
+from harness.judgement.comparison import (
+    Measured,
+    block_ratios,
+    by_name,
+    common,
+    compare,
+    is_twin,
+    name_of,
+    order_of,
+    ranked_by,
+)
+from harness.judgement.figures import Latency, TrialFigures
+from harness.judgement.limiter import cell_limiter
+from harness.judgement.resources import Use
 from harness.judgement.rules import BY_CODE
-from harness.judgement.validity import is_valid, trial_findings
-from harness.records.store import StoredRun, StoredTrial
+from harness.judgement.trials import CellKey, JudgedTrial, by_cell, judge_trials, key_of
+from harness.records.store import StoredRun
 from harness.records.summary import (
     SCHEMA,
     CellFinding,
@@ -35,30 +47,21 @@ from harness.records.summary import (
 )
 from harness.records.wishes import base_of
 
-CellKey = tuple[str, Load, str]
-"""Scenario, load, and the cell's name."""
 _SEVERITIES: tuple[Severity, ...] = ("invalid", "warning", "note")
-
-
-@dataclass(frozen=True, slots=True)
-class JudgedTrial:
-    """A stored trial with what follows from it."""
-
-    stored: StoredTrial
-    figures: TrialFigures
-    uses: tuple[Use, ...]
-    findings: tuple[Finding, ...]
-    limiter: Limiter
-    valid: bool
 
 
 def judge(run: StoredRun) -> Summary:
     """Return the summary of a run, sealed or not: every planned cell, measured or not."""
-    trials = judge_trials(run)
+    return summarise(run, reported_trials(run))
+
+
+def summarise(run: StoredRun, trials: Sequence[JudgedTrial]) -> Summary:
+    """Return the summary of a run from its reported trials, for those who need these as well."""
     all_measured = [measured(trial) for trial in trials]
     comparisons = compare(all_measured)
     cells = planned_cells(run)
-    agreed = {key: _agreed(trials, key) for key in cells}
+    of_cells = by_cell(trials)
+    agreed = {key: _agreed(of_cells.get(key, ())) for key in cells}
     of_pairs = _pair_findings(all_measured, comparisons)
     for key, found in _tls_findings(agreed).items():
         of_pairs.setdefault(key, []).append(found)
@@ -71,49 +74,34 @@ def judge(run: StoredRun) -> Summary:
             _summarise(
                 cell,
                 variants.get(cell.variant),
-                [trial for trial in trials if key_of(trial.stored.record.cell) == key],
+                of_cells.get(key, ()),
                 agreed[key],
                 of_pairs.get(key, ()),
             )
             for key, cell in cells.items()
         ),
         comparisons=comparisons,
+        scaling=scaling.curves(all_measured, run.variants, run.placement),
     )
 
 
-def judge_trials(run: StoredRun) -> tuple[JudgedTrial, ...]:
-    """Return each stored trial with its figures, findings and limiter, in the order of execution."""
-    return tuple(
-        _judge_trial(run, trial) for trial in sorted(run.trials, key=lambda trial: trial.record.number)
-    )
+def reported_trials(run: StoredRun) -> tuple[JudgedTrial, ...]:
+    """Return the trials that enter figures: all, but of a search for capacity the one that tells its end."""
+    return reported(run, judge_trials(run))
 
 
 def planned_cells(run: StoredRun) -> dict[CellKey, Cell]:
     """Return the cells of all stages by scenario, load, variant and replica."""
     cells = {key_of(trial.cell): trial.cell for stage in run.stages for trial in stage.trials}
     cells |= {key_of(trial.record.cell): trial.record.cell for trial in run.trials}
-    return dict(sorted(cells.items(), key=lambda item: (item[0][0], repr(item[0][1]), item[0][2])))
-
-
-def key_of(cell: Cell) -> CellKey:
-    """Return what tells a cell from the others of its run."""
-    return cell.scenario, cell.load, name_of(cell)
-
-
-def _judge_trial(run: StoredRun, trial: StoredTrial) -> JudgedTrial:
-    figures = trial_figures(trial, run.placement)
-    ceiling = run.record.ceiling(trial.record.cell.scenario)
-    findings = trial_findings(trial.record, run.placement, trial.series(), ceiling)
-    used = uses(trial.record, figures, run.placement)
-    limiter = trial_limiter(figures, used, trial.record.cell.load, findings)
-    return JudgedTrial(trial, figures, used, findings, limiter, is_valid(findings))
+    return dict(sorted(cells.items(), key=lambda item: (item[0][0], order_of(item[0][1]), item[0][2])))
 
 
 def measured(trial: JudgedTrial) -> Measured:
     """Return a trial as comparisons see it."""
     figures, record = trial.figures, trial.stored.record
     return Measured(
-        cell=record.cell,
+        cell=replace(record.cell, load=common(record.cell.load)),
         block=record.block,
         valid=trial.valid,
         metrics={
@@ -142,7 +130,7 @@ def _summarise(
     return CellSummary(
         variant=_label(cell, variant, trials),
         scenario=cell.scenario,
-        load=cell.load,
+        load=common(cell.load),
         trials=len(trials),
         valid_trials=len(valid),
         requests_per_s=figure(lambda one: one.requests_per_s),
@@ -188,7 +176,8 @@ def _label(cell: Cell, variant: Variant | None, trials: Sequence[JudgedTrial]) -
     known = [trial.stored.record.versions for trial in trials if trial.stored.record.versions]
     settings = {**(variant.settings if variant else {}), **cell.settings}
     versions = dict(known[0]) if known else {}
-    return VariantLabel(base_of(cell.variant), name_of(cell), settings, versions, cell.replica)
+    cap = variant.cpus if variant else None
+    return VariantLabel(base_of(cell.variant), name_of(cell), settings, versions, cell.replica, cap)
 
 
 def _figure(values: Iterable[float | None]) -> Figure | None:
@@ -248,12 +237,15 @@ def _pair_findings(
 ) -> dict[CellKey, list[Finding]]:
     """Return the findings of pairs on the metric that ranks, given to both of their cells."""
     found: dict[CellKey, list[Finding]] = {}
+    together: dict[tuple[str, Load], list[Measured]] = {}
+    for one in measured:
+        together.setdefault((one.cell.scenario, one.cell.load), []).append(one)
+    by_names = {key: by_name(of_key) for key, of_key in together.items()}
     for pair in comparisons:
         twins = is_twin(pair.contender, pair.base)
         if pair.metric != ranked_by(pair.load) or (pair.ratio is None and not twins):
             continue  # a pair of variants without a ratio has a verdict that says so
-        of_pair = [m for m in measured if (m.cell.scenario, m.cell.load) == (pair.scenario, pair.load)]
-        named = by_name(of_pair)
+        named = by_names[pair.scenario, pair.load]
         ratios = block_ratios(named[pair.base], named[pair.contender], pair.metric)
         judged = [unstable(stats.coefficient_of_variation(ratios))]
         if twins:
@@ -263,10 +255,9 @@ def _pair_findings(
     return found
 
 
-def _agreed(trials: Iterable[JudgedTrial], key: CellKey) -> frozenset[str]:
+def _agreed(trials: Iterable[JudgedTrial]) -> frozenset[str]:
     """Return what the connections of a cell agreed on by TLS, in all of its trials."""
-    records = (trial.stored.record for trial in trials)
-    loads = (record.load for record in records if key_of(record.cell) == key)
+    loads = (trial.stored.record.load for trial in trials)
     return frozenset(agreement for load in loads if load is not None for agreement in load.tls)
 
 

@@ -53,7 +53,7 @@ def trial_limiter(
         return "sut-cpu"
     if _most(use["service-cpu"].utilisation_percent) >= BUSY_PERCENT:
         return "service-cpu"
-    if load.profile == "rate" and "rate-not-reached" not in codes:
+    if load.rate_per_s is not None and "rate-not-reached" not in codes:
         return "schedule"
     idle = figures.cpu_cores < BUSY  # a core is all that a SUT of one thread can use of a wider cap
     return "waiting" if idle and (figures.in_flight or 0.0) >= BUSY * load.users else "unknown"

@@ -123,8 +123,9 @@ RULES: tuple[Rule, ...] = (
         "invalid",
         "`closed`: the users' time in the window, in flight and thinking, is users × window; and rate × "
         "(response + think time) of the completed requests is the number of users",
-        "within 1 % (time) and 3 % (completed) of users",
-        "the generator lost time or requests: read generator.log, and use fewer users or more generator CPUs",
+        "within 1 % (time) and 3 % (completed) of users, or 25 µs lost a request",
+        "where the users' time is off, the generator lost some: read generator.log and use fewer users; else "
+        "the rate changed at an edge of the window: use a longer one (`--seconds`), on a quieter machine",
     ),
     Rule(
         "window-short",
@@ -145,10 +146,34 @@ RULES: tuple[Rule, ...] = (
         lower_is_worse=True,
     ),
     Rule(
+        "slo-never-met",
+        "invalid",
+        "`capacity`: there is a rate at which the p99 keeps its bound",
+        "p99 within the bound at 120 requests in a window",
+        "the lowest rate of which a p99 can be told was missed, twice: allow a higher p99 (`--slo`), or look "
+        "at why it is slow when it is nearly idle (`webdyno show`, sut.log)",
+    ),
+    Rule(
+        "capacity-unclear",
+        "invalid",
+        "`capacity`: the search ends at a rate that was met twice, and missed twice a little above",
+        "fewer than 3 probes in a row that say nothing, fewer than 30 in all",
+        "read the findings of the block's other trials: where the generator was busy give it more CPUs, "
+        "where the machine is noisy keep it quiet, and use longer windows (`--seconds`)",
+    ),
+    Rule(
+        "capacity-beyond",
+        "warning",
+        "`capacity`: the search ends below what the generator can ask for: half of its ceiling, or where it "
+        "is too busy itself",
+        "a rate that was missed",
+        "the capacity is at least this: give the generator more or faster CPUs, or the SUT less (`--cpus`)",
+    ),
+    Rule(
         "send-lag",
         "invalid",
         "`rate`: requests are sent when they are due: the mean lag is a small part of the mean response time "
-        "(else invalid), and those of idle users are on time (else a warning)",
+        "(else invalid, under `capacity` a warning), and those of idle users are on time (else a warning)",
         "mean lag <= 10 % of the mean response time; p99 of idle users < 1 ms",
         "use more users (`--users`) or a lower rate (`--rate`), and give the generator a CPU of its own; "
         "response times of some 0.1 ms are too short beside its lag",

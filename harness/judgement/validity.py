@@ -7,19 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-import pandas as pd
-
 from harness.ground.model import Finding, Placement
 from harness.ground.observations import TrialRecord
 from harness.judgement.checks import generator, host, load, schedule, sut
 from harness.judgement.checks.window import whole_seconds
 from harness.judgement.rules import SHIFT_PERCENT
+from harness.records.store import Columns
 
 _Check = Callable[[TrialRecord], Finding | None]
 
 
 def trial_findings(
-    record: TrialRecord, placement: Placement, series: pd.DataFrame, ceiling_per_s: float | None = None
+    record: TrialRecord, placement: Placement, series: Columns, ceiling_per_s: float | None = None
 ) -> tuple[Finding, ...]:
     """Return what the rules say about one trial; the rules about load need a window.
 

@@ -72,7 +72,7 @@ class Bench:
         log: Path,
         apart: Collection[str] = (),
     ) -> Sut:
-        """Start a variant under this job's caps, on services as they were at first; see `sut.start_sut`.
+        """Start a variant under its caps, on services as they were at first; see `sut.start_sut`.
 
         In a trial it is given the services that the scenario needs, and pays for no other; else all of them,
         but of those that stand apart the ones in `apart` alone.
@@ -84,7 +84,7 @@ class Bench:
             self.backend,
             variant,
             self.environments[variant.id],
-            placement=self.job.placement,
+            placement=self.job.placement.of(variant),
             settings=trial.cell.settings if trial else {},
             services=self._variables_of(given),
             ca_file=self.for_clients.get(CA_FILE),

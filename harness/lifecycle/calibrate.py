@@ -16,11 +16,13 @@ _TIMING = Timing(warmup_s=1.0, window_s=2.0, drain_s=5.0)
 
 
 def ceilings(bench: Bench, load: Load, tell: Tell) -> tuple[Ceiling, ...]:
-    """Drive the null SUT with each scenario for a moment; empty without one, None where that fails."""
-    if NULL not in bench.job.variants:
+    """Drive the null SUT with each scenario that it serves for a moment; None where that fails."""
+    null = bench.job.variants.get(NULL)
+    if null is None:
         return ()
     here = replace(bench, job=replace(bench.job, timing=_TIMING))
-    return tuple(_ceiling(here, scenario, load, tell) for scenario in bench.job.scenarios)
+    served = [scenario.id for scenario in bench.job.scenarios.values() if null.serves(scenario)]
+    return tuple(_ceiling(here, name, load, tell) for name in served)
 
 
 def _ceiling(bench: Bench, scenario: str, load: Load, tell: Tell) -> Ceiling:
@@ -31,8 +33,8 @@ def _ceiling(bench: Bench, scenario: str, load: Load, tell: Tell) -> Ceiling:
     trial = PlannedTrial(0, 0, Cell(NULL, scenario, closed))
     record = measure(bench, trial, scratch, lambda _step: None)
     usage = next((usage for usage in record.usage if usage.party == "generator"), None)
-    if record.load is None or usage is None or not record.load.requests:
-        tell(Preparing(f"no ceiling of {scenario}: {record.failure}"))
+    if record.load is None or usage is None or record.load.requests <= record.load.errors:
+        tell(Preparing(f"no ceiling of {scenario}: {record.failure or 'the null SUT does not answer it'}"))
         return Ceiling(scenario, None, None)
     rate = (record.load.requests - record.load.errors) / _TIMING.window_s
     if usage.end.cpu_ns is None or usage.start.cpu_ns is None:

@@ -12,14 +12,14 @@ from harness.lifecycle.bench import Job
 from harness.machine.requirements import may_be
 from harness.records.manifest import MANIFEST, load_variant
 from harness.records.store import StoredRun
-from harness.records.wishes import named
+from harness.records.wishes import base_of, named
 
 _SAME = ("cpu_model", "architecture", "cpus_usable", "memory_bytes", "kernel", "python")
 """What makes trials of two moments comparable, by the fingerprint's names."""
 
 
 def job_of(stored: StoredRun, scenarios: Mapping[str, Scenario], fingerprint: Mapping[str, object]) -> Job:
-    """Return what an incomplete run was set up for; `scenarios` are this project's.
+    """Return what an incomplete run was set up for; `scenarios` are this project's and its own folders'.
 
     Raises UsageError where the run is sealed, or a variant or scenario is no longer what it was (which is
     also why no command of a `run.json` that somebody changed is ever run); EnvironmentUnfit where this is
@@ -30,12 +30,12 @@ def job_of(stored: StoredRun, scenarios: Mapping[str, Scenario], fingerprint: Ma
             f"the run {stored.id} is complete and sealed", remedy=f"see it: webdyno show {stored.id}"
         )
     for variant in stored.record.variants:
-        there = load_variant(Path(variant.folder))
+        there = replace(load_variant(Path(variant.folder)), id=base_of(variant.id))
         wished = named((variant.id,), {there.id: there})[variant.id]
         if replace(wished, pins=variant.pins) != variant or not may_be(variant.pins, wished.pins):
             raise _changed(Path(variant.folder, MANIFEST))
     for scenario in stored.record.scenarios:
-        # Scenarios are run as us, unasked: never one that a `run.json` from elsewhere points to.
+        # Scenarios are run as us: never one that is not here, nor in a folder that is shown and asked about.
         here = scenarios.get(scenario.id)
         if here is None or here.path != scenario.path:
             raise UsageError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,8 +11,10 @@ from harness.ground.errors import EnvironmentUnfit, VariantFailed
 from harness.ground.model import NO_FRAMEWORK, PlannedTrial, Stage, Variant
 from harness.ground.observations import SCHEMA, Ceiling
 from harness.ground.redaction import secrets_of
-from harness.judgement.equal_load import next_stage
-from harness.judgement.judge import judge, judge_trials
+from harness.judgement.judge import judge
+from harness.judgement.stages import next_stage
+from harness.judgement.trials import judge_trials
+from harness.lifecycle import flames
 from harness.lifecycle.bench import Bench
 from harness.lifecycle.steps import Preparing, Tell, TrialBegins, TrialEnds
 from harness.lifecycle.sut import free_port
@@ -20,7 +22,7 @@ from harness.lifecycle.trial import measure
 from harness.lifecycle.verify import CaseResult, due_from, failures, verify
 from harness.machine.services.catalogue import APART, given_by
 from harness.machine.services.tls import TLS
-from harness.records.contract import Case, load_cases
+from harness.records.contract import Case
 from harness.records.disk import writing
 from harness.records.plan import TRIAL_OVERHEAD_S
 from harness.records.store import Results, RunRecord, StoredRun, StoredTrial, read_run
@@ -40,6 +42,9 @@ def begin(
     fingerprint: Mapping[str, object],
     calibration: tuple[Ceiling, ...],
     equal_load: float | None = None,
+    own_shares: tuple[float, ...] = (),
+    apps: tuple[str, ...] = (),
+    flame: bool = False,
 ) -> RunRecord:
     """Write down the plan of a run and where it is carried out."""
     job = bench.job
@@ -62,23 +67,28 @@ def begin(
         calibration=calibration,
         network=job.network,
         equal_load=equal_load,
+        own_shares=own_shares,
+        apps=apps,
+        flame=flame,
     )
     results.begin(record)
     return record
 
 
-def check_contract(bench: Bench, contract: Path, tell: Tell) -> dict[str, tuple[CaseResult, ...]]:
-    """Start each variant, hold it to the cases of what it implements, and end it; a null SUT keeps none.
+def check_contract(bench: Bench, whole: Collection[Case], tell: Tell) -> dict[str, tuple[CaseResult, ...]]:
+    """Start each variant, hold it to what it implements of all cases, and end it.
+
+    A null SUT keeps none, and nothing is due of what serves no scenario of the job.
 
     It is started once more for each service that stands apart, with that one beside the others, for the
     cases that need it. The first start is also the discarded one: after an installation it is the slowest.
     """
-    whole = load_cases(contract)
     results = {}
     for name, variant in bench.job.variants.items():
-        if variant.framework == NO_FRAMEWORK:
+        scenarios = bench.job.scenarios.values()
+        if variant.framework == NO_FRAMEWORK or not any(map(variant.serves, scenarios)):
             continue
-        cases = due_from(variant, whole, bench.job.scenarios.values())
+        cases = due_from(variant, whole, scenarios)
         tell(Preparing(f"verifying {name} against {len(cases)} cases"))
         results[name] = tuple(
             result
@@ -86,6 +96,13 @@ def check_contract(bench: Bench, contract: Path, tell: Tell) -> dict[str, tuple[
             for result in _hold_to(bench, variant, of_them, apart)
         )
     return results
+
+
+def log_of(bench: Bench, variant: Variant, apart: Collection[str] = ()) -> Path:
+    """Return where a variant's output lies while it is held to the contract beside such services."""
+    row = list(bench.job.variants.values()).index(variant)  # two rows may be of one folder
+    name = "-".join(["verify", str(row), base_of(variant.id), *sorted(apart)])
+    return bench.folder / f"{name}.log"
 
 
 def _by_start(bench: Bench, cases: Iterable[Case]) -> dict[frozenset[str], list[Case]]:
@@ -104,8 +121,7 @@ def _hold_to(
         return tuple(
             CaseResult(case.name, None, "not checked: is for a variant with `tls`") for case in cases
         )
-    log = bench.folder / "-".join(["verify", base_of(variant.id), *sorted(apart)])
-    sut = bench.start(variant, None, port=free_port(), log=log.with_suffix(".log"), apart=apart)
+    sut = bench.start(variant, None, port=free_port(), log=log_of(bench, variant, apart), apart=apart)
     try:
         return verify(
             sut.base_url,
@@ -133,14 +149,15 @@ def insist(results: Mapping[str, tuple[CaseResult, ...]]) -> None:
 def carry_out(bench: Bench, results: Results, run: StoredRun, tell: Tell) -> StoredRun:
     """Do the trials of a run that are missing, each persisted before the next begins, stage by stage.
 
-    Raises EnvironmentUnfit where there is no room for another one, or the services are not those that the
-    run began with; those before it are kept.
+    Then its flame graphs are drawn, where they were asked for. Raises EnvironmentUnfit where there is no room
+    for another one, or the services are not those that the run began with; those before it are kept.
     """
     _insist_on_services(bench, run)
     run = _do_missing(bench, results, run, tell)
     while (stage := next_stage(run)) is not None:
         tell(Preparing(f"{stage.name}: {len(stage.trials)} trials"))
         run = _do_missing(bench, results, results.extend(run, stage), tell)
+    flames.draw(bench, results, run, tell)
     return run
 
 

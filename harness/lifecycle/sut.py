@@ -18,7 +18,7 @@ from harness.ground.placeholders import fill
 from harness.ground.process import Command, last_lines
 from harness.machine.backends.backend import Backend, Confinement, Look, Party
 from harness.machine.engine import EngineLost
-from harness.machine.environments import Environment, sut_environment
+from harness.machine.environments import Environment, root_of, sut_environment
 from harness.machine.images import APPS
 from harness.machine.listeners import listens, ports_of
 from harness.machine.services import metrics
@@ -81,8 +81,9 @@ def start_sut(
     caps = placement.caps
     cert, key = services.get(CERT, ""), services.get(KEY, "")
     placed = variant if environment.code is None else replace(variant, folder=str(environment.code))
+    shared = root_of(variant, apps_root)
     if environment.image is not None:
-        apps_root = APPS
+        shared = APPS
         placed = replace(variant, folder=str(APPS / Path(variant.folder).name))
     bridged = network == "bridge"
     command = Command(
@@ -100,7 +101,7 @@ def start_sut(
             environment,
             placed,
             {**services, POOL_VARIABLE: str(pool_size(variant, settings, caps.cpus))},
-            apps_root=apps_root,
+            apps_root=shared,
         ),
         log=str(log),
     )
@@ -233,7 +234,7 @@ def _how_it_ended(seen: Look) -> str:
 def _what_to_do(seen: Look) -> str:
     if seen.pids:
         return "let the server stay in the foreground, as no daemon"
-    return "correct the command, or what it runs"
+    return "correct the command, what it runs, or the requirements"
 
 
 def _ask_health(port: int, tls: ssl.SSLContext | None) -> int | ssl.SSLError | None:

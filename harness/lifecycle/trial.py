@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -33,10 +34,17 @@ class _Spoiled(Exception):
         self.workers_lost = workers_lost
 
 
-def measure(bench: Bench, trial: PlannedTrial, scratch: Path, tell: Tell) -> TrialRecord:
+def measure(
+    bench: Bench,
+    trial: PlannedTrial,
+    scratch: Path,
+    tell: Tell,
+    beside: Callable[[Party], AbstractContextManager[None]] = lambda _sut: nullcontext(),
+) -> TrialRecord:
     """Carry out one trial; its logs and series are in `scratch` afterwards.
 
-    A trial that fails is a record too, with its reason; nothing is raised for it.
+    What `beside` makes of the SUT goes on while it is driven. A trial that fails is a record too, with its
+    reason; nothing is raised for it.
     """
     variant = bench.job.variants[trial.cell.variant]
     environment = bench.environments[variant.id]
@@ -80,7 +88,8 @@ def measure(bench: Bench, trial: PlannedTrial, scratch: Path, tell: Tell) -> Tri
             idle_bytes=resident_bytes(idle.counters),
             caps_enforced=sut.party.caps_enforced,
         )
-        driven = _drive(bench, trial, sut, scratch, tell, ready)
+        with beside(sut.party):
+            driven = _drive(bench, trial, sut, scratch, tell, ready)
         return replace(driven, sut_lost=len(set(idle.pids) - set(sut.party.look().pids)))
     finally:
         sut.party.stop()
@@ -134,7 +143,7 @@ def _drive(
         sampler=sampled,
         sut_exit=end.exit,
         oom_kills=end.counters.oom_kills,
-        host=sampler.host(bench.job.placement),
+        host=sampler.host(bench.job.placement.of(bench.job.variants[trial.cell.variant])),
         workers_lost=workers_lost,
     )
 

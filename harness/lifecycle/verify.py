@@ -72,14 +72,16 @@ def for_endpoints(cases: Iterable[Case], endpoints: Collection[str]) -> tuple[Ca
 
 
 def due_from(variant: Variant, cases: Iterable[Case], scenarios: Iterable[Scenario]) -> tuple[Case, ...]:
-    """Return the cases of what a variant serves of these scenarios; all where it serves everything there is.
+    """Return the cases of what a variant serves of these scenarios.
 
-    Of one that implements a part, what needs a service that no scenario of its own has is not due either,
-    but TLS: to speak that is the server's part.
+    Where none of these says what it drives, they are all but those that extend the contract. Of a variant
+    that implements a part, what needs a service that no scenario of its own has is not due either, but TLS:
+    to speak that is the server's part.
     """
-    served = [scenario for scenario in scenarios if variant.serves(scenario.id)]
+    served = [scenario for scenario in scenarios if variant.serves(scenario)]
     endpoints = {endpoint for scenario in served for endpoint in scenario.endpoints}
-    due = for_endpoints(cases, endpoints) if endpoints else tuple(cases)
+    within = (case for case in cases if not case.extends)
+    due = for_endpoints(cases, endpoints) if endpoints else tuple(within)
     if not variant.implements:
         return due
     given = {TLS, *(service for scenario in served for service in scenario.services)}

@@ -15,7 +15,7 @@ import struct
 import termios
 from array import array
 from errno import EINPROGRESS
-from typing import Any
+from typing import Any, NamedTuple
 
 import gevent.monkey
 
@@ -51,6 +51,8 @@ class Connection:
         self._pump = pump
         self._socket: Any = None
         self._unsent: memoryview | None = None
+        self._knocks: int | None = None
+        """How often the connection's opening had to be sent again; None where that is unknown."""
 
     def open(self) -> None:
         """Connect to the first address of the target that accepts.
@@ -61,6 +63,8 @@ class Connection:
         for family, address in self._target.addresses:
             code = self._connect(family, address)
             if not code:
+                told = _told(self._socket)
+                self._knocks = None if told is None else told.again
                 return
             reason = f"{os.strerror(code)}: {self._target.host}"
             self.close()
@@ -78,7 +82,10 @@ class Connection:
 
         By our kernel's own count of data segments; a request that fits into one is one piece.
         """
-        return None if self._socket is None else _acknowledged(self._socket)
+        told = None if self._socket is None else _told(self._socket)
+        if told is None or self._knocks is None or told.unacknowledged:
+            return None
+        return told.sent - (told.again - self._knocks)
 
     def agreement(self) -> str | None:
         """Return the version of TLS and the cipher suite that both sides agreed on; None without TLS."""
@@ -175,20 +182,26 @@ class Connection:
         return int(self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
 
 
-def _acknowledged(plain: Any) -> int | None:
-    """Return a TCP socket's acknowledged data segments, each once; None where some are still on their way.
+class _Told(NamedTuple):
+    """What the kernel says of a TCP socket: tcpi_unacked, tcpi_total_retrans and tcpi_data_segs_out.
 
-    From Linux's `struct tcp_info` (include/uapi/linux/tcp.h): tcpi_unacked, tcpi_total_retrans and
-    tcpi_data_segs_out, 32 bits each.
+    What was sent again is among the data segments, but for a SYN, which is no data.
     """
+
+    unacknowledged: int
+    again: int
+    sent: int
+
+
+def _told(plain: Any) -> _Told | None:
+    """Return it from Linux's `struct tcp_info` (include/uapi/linux/tcp.h), 32 bits each; None elsewhere."""
     try:
         info = plain.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
     except (AttributeError, OSError):
         return None
     if len(info) < _TCP_INFO_BYTES:  # an old kernel's
         return None
-    unacknowledged, again, sent = (int(_U32.unpack_from(info, at)[0]) for at in _TCP_INFO_FIELDS)
-    return None if unacknowledged else sent - again
+    return _Told(*(int(_U32.unpack_from(info, at)[0]) for at in _TCP_INFO_FIELDS))
 
 
 class TlsConnection(Connection):

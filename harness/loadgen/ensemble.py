@@ -110,9 +110,10 @@ class Ensemble:
         for member in self._members:
             member.end()
         drained_ns = self._drain(timing.drain_s)
+        watching.join(1)
+        # From here to the tally nobody else runs: a user who ends meanwhile counts what it delivered, too.
         for member in self._members:
             member.client.count_delivered()
-        watching.join(1)
         return ProcessRecord(
             self.recorder.tally(), tuple(watch.windows), self.mistakes.found(), barrier_ns, drained_ns
         )

@@ -82,7 +82,7 @@ def sut_environment(
     """Return all the variables that a SUT gets; nothing of ours is inherited.
 
     `services` are the services' documented variables; `apps_root` is the folder that holds `domain` and the
-    other packages that variants share. Write bytecode first (`compile_bytecode`): the SUT's uid can't.
+    other packages that it shares with others. Write bytecode first (`compile_bytecode`): the SUT's uid can't.
     """
     return {
         **services,
@@ -98,15 +98,22 @@ def sut_environment(
 def compile_bytecode(environment: Environment, variant: Variant, *, apps_root: Path) -> None:
     """Compile the variant's own code and what it shares with others, so that no start-up does.
 
-    A read-only tree or a file with a mistake is no error here: the SUT runs, or says so itself.
+    `apps_root` is the project's. A read-only tree or a file with a mistake is no error here: the SUT runs, or
+    says so itself.
     """
-    folders = (variant.folder, *map(str, packages(apps_root)))
+    folders = (variant.folder, *map(str, packages(root_of(variant, apps_root))))
     process.run(
         (str(environment.python), "-I", "-m", "compileall", "-q", *folders),
         timeout_s=120,
         cwd="/",
         env={"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"},
     )
+
+
+def root_of(variant: Variant, apps_root: Path) -> Path:
+    """Return where the packages are that a variant imports: beside it if a `domain` is there, else ours."""
+    own = Path(variant.folder).parent
+    return own if (own / "domain" / "__init__.py").is_file() else apps_root
 
 
 def packages(apps_root: Path) -> list[Path]:
@@ -151,10 +158,12 @@ def _make(home: Path, variant: Variant, requirements: str, interpreter: Interpre
                 "--python",
                 str(python),
                 "--compile-bytecode",
+                "--no-deps",  # what the file lacks is told by the check, not chosen in silence
                 "--requirements",
                 str(file),
                 cache=cache,
             )
+            run_uv("pip", "check", "--python", str(python), cache=cache)
     except InstallFailed as failure:
         shutil.rmtree(home, ignore_errors=True)
         raise explain(failure.output, variant, cache) from failure

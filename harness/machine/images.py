@@ -23,7 +23,7 @@ from harness.machine.building import (
     files_of,
 )
 from harness.machine.engine import RUN_LABEL, Engine, answering
-from harness.machine.environments import Environment, cache_folder, packages
+from harness.machine.environments import Environment, cache_folder, packages, root_of
 from harness.machine.requirements import is_source, wanted
 
 APPS = Path("/apps")
@@ -112,7 +112,7 @@ def _files(variant: Variant, apps_root: Path) -> Iterator[File]:
     try:
         yield File.of(own if own.is_file() else apps_root / "Dockerfile", "Dockerfile")
         yield File.of(apps_root / "start.py", "apps/start.py")
-        for package in packages(apps_root):
+        for package in packages(root_of(variant, apps_root)):
             yield from files_of(package, f"apps/{package.name}")
         yield from _own_files(variant)
     except OSError as error:

@@ -129,6 +129,14 @@ def _may_be(pin: str, wish: str) -> bool:
     return pin == wish or (bool(_COMMIT.fullmatch(commit)) and source == wish.rpartition("@")[0])
 
 
+def _unpinned(line: str) -> str | None:
+    """Return the package of a line that leaves its version open; None for any other line."""
+    parts = _LINE.fullmatch(line.partition(" #")[0])
+    if parts is None or parts["version"] or parts["rest"].lstrip().startswith(("@", ":")):  # a URL names one
+        return None
+    return parts["name"]
+
+
 def _written(variant: Variant) -> str:
     """Return the file's content; what lies outside of it would not be part of the environment's name."""
     if variant.requirements is None:
@@ -147,5 +155,11 @@ def _written(variant: Variant) -> str:
                 f"{word!r} refers to another file",
                 where=f"{path}:{number}",
                 remedy="write every requirement of the variant into this one file, with its version",
+            )
+        if name := _unpinned(word):
+            raise UsageError(
+                f"{name} has no version",
+                where=f"{path}:{number}",
+                remedy=f"write {name}==VERSION, lest each environment be another one",
             )
     return content

@@ -38,6 +38,10 @@ class Sample:
     threads: int | None
     switches: int | None
     """Context switches of the processes there now."""
+    periods: int | None
+    """Enforcement periods of the CPU quota since the party began."""
+    throttled_periods: int | None
+    """Of them, those in which the quota ran out."""
     late_ms: float
 
 
@@ -131,6 +135,8 @@ class Sampler:
                     anon_bytes=resident_bytes(look.counters),
                     threads=threads,
                     switches=switches,
+                    periods=look.counters.periods,
+                    throttled_periods=look.counters.throttled_periods,
                     late_ms=late_ns / 1e6,
                 )
             )

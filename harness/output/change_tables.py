@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from harness.judgement.changes import Change, Difference
 from harness.judgement.gates import Gate
 from harness.output import wording
-from harness.output.tables import METRIC_HEADERS, Grid, Shown
+from harness.output.grids import Grid, Shown
+from harness.output.tables import METRIC_HEADERS
 from harness.records.summary import Figure
 
 LEGEND = (
@@ -65,15 +66,26 @@ def percent(change: Change) -> str:
     return f"{value:+.1f} [{low:+.1f}, {high:+.1f}]"
 
 
+def verdict_in_words(change: Change) -> str:
+    """Return the verdict, or why there is none."""
+    if change.ratio is None:
+        lacking = [side for side, trials in zip(("base", "new"), change.trials, strict=True) if not trials]
+        return f"no valid trial in {' and '.join(lacking)}"
+    return change.verdict or "too few trials"
+
+
+def figure(value: float | None) -> str:
+    """Return one side's figure in words."""
+    return wording.figure(None if value is None else Figure(value, None, None))
+
+
 def _rows(changes: Sequence[Change]) -> Iterator[tuple[Shown, ...]]:
     """Yield each variant's metrics beneath each other; a single row where a side has no valid trial."""
     for variant in dict.fromkeys(change.variant for change in changes):
         of_variant = [change for change in changes if change.variant == variant]
         if all(change.ratio is None for change in of_variant):
-            lacking = [side for side in (0, 1) if not any(change.trials[side] for change in of_variant)]
-            where = " and ".join(("base", "new")[side] for side in lacking)
             blank = [Shown(wording.NOT_MEASURED)] * 4
-            yield (Shown(wording.plain(variant)), *blank, Shown(f"no valid trial in {where or 'both'}"))
+            yield (Shown(wording.plain(variant)), *blank, Shown(verdict_in_words(of_variant[0])))
         else:
             yield from map(_row, of_variant)
 
@@ -82,15 +94,11 @@ def _row(change: Change) -> tuple[Shown, ...]:
     return (
         Shown(wording.plain(change.variant)),
         Shown(METRIC_HEADERS[change.metric]),
-        Shown(_figure(change.base)),
-        Shown(_figure(change.new)),
+        Shown(figure(change.base)),
+        Shown(figure(change.new)),
         Shown(percent(change)),
-        Shown(change.verdict or "too few trials"),
+        Shown(verdict_in_words(change)),
     )
-
-
-def _figure(value: float | None) -> str:
-    return wording.figure(None if value is None else Figure(value, None, None))
 
 
 def _place(change: Change) -> str:

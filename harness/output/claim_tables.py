@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from harness.judgement.claims import JudgedClaim, Product
 from harness.output import wording
-from harness.output.tables import Grid, Shown
+from harness.output.grids import Grid, Shown
 from harness.records.claims import Claim, Claims, OfBenchmark, OfCell, OfPair, Untestable
 from harness.records.summary import Figure
 

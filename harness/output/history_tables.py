@@ -8,7 +8,8 @@ from harness.ground import stats
 from harness.judgement.history import LEAST_RUNS, LeftOut, Series, Step
 from harness.output import wording
 from harness.output.change_tables import difference_in_words
-from harness.output.tables import METRIC_HEADERS, Grid, Shown
+from harness.output.grids import Grid, Shown
+from harness.output.tables import METRIC_HEADERS
 from harness.records.summary import Figure
 
 LEGEND = (

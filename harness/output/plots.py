@@ -1,138 +1,85 @@
-"""Pictures of a summary: throughput, latency percentiles, CPU and memory, as PNG and SVG.
-
-Made with matplotlib's objects alone, without pyplot's state, and rendered to the same bytes each time.
-"""
+"""Pictures of a summary: throughput, latency percentiles, CPU and memory, and curves of scaling."""
 
 from __future__ import annotations
 
-import hashlib
-import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure as Canvas
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, LogLocator, NullLocator
 
 from harness.ground.histogram import Histogram
 from harness.judgement.comparison import GIVEN
-from harness.judgement.judge import JudgedTrial, key_of
-from harness.output import wording
-from harness.output.standings import Group, groups
+from harness.judgement.trials import CellKey, JudgedTrial, by_cell
+from harness.output import scaling_plots, wording
+from harness.output.drawing import (
+    INK,
+    MARKERS,
+    PALETTE,
+    SETTINGS,
+    WARN,
+    WIDTH,
+    Picture,
+    colours_of,
+    finish,
+    picture,
+    spaced,
+)
+from harness.output.standings import Group, groups, labels_of
 from harness.records.summary import CellSummary, Figure, Summary
 
-INK = "#24292f"
-FAINT = "#d8dee4"
-WARN = "#cf222e"
-PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b8860b", "#56b4e9", "#7b4ea3", "#7a7a7a")
-"""Told apart with the common colour blindnesses (after Okabe and Ito, "Color universal design", 2008)."""
-_MARKERS = "osD^vPX*"
-"""With the colours, so that lines are told apart without them."""
-_SETTINGS: Any = {  # its type is a list of all names that matplotlib knows
-    "svg.hashsalt": "webdyno",
-    "svg.fonttype": "none",
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],
-    "font.size": 10,
-    "text.color": INK,
-    "axes.labelcolor": INK,
-    "axes.edgecolor": FAINT,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "text.parse_math": False,
-}
-_WIDTH = 9.0
-NAMES = ("throughput", "latency", "resources")
+NAMES = ("throughput", "latency", "resources", "scaling")
 """Of the pictures that a run may have."""
+_LONGEST = 32
+"""Signs of a name that a picture has room for."""
+MOST_ROWS = 60
+"""Of all scenarios together; a picture with more could not be read. The page has charts of all of them."""
 _LEAST_SPAN = 5.0
 """The least ratio between the ends of a latency axis."""
 _PERCENTS = (50.0, 90.0, 99.0, 99.9, 99.99)
 
 
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """A drawn picture with its words."""
-
-    name: str
-    """The file's name without its ending."""
-    title: str
-    alt: str
-    """What it shows, for those who can't see it."""
-    png: bytes
-    svg: str
+_Trials = Mapping[CellKey, Sequence[JudgedTrial]]
 
 
 def pictures(summary: Summary, trials: Sequence[JudgedTrial]) -> tuple[Picture, ...]:
-    """Return the pictures of a run; none where no cell has a valid trial."""
+    """Return the pictures of a run; none where no cell has a valid trial, or more than fit on one."""
+    with mpl.rc_context(SETTINGS):
+        return tuple(picture(name, canvas) for name, canvas in canvases(summary, trials).items())
+
+
+def canvases(summary: Summary, trials: Sequence[JudgedTrial]) -> dict[str, Canvas]:
+    """Return what is drawn, by the picture's name."""
     shown = [group for group in groups(summary) if group.ranked]
-    if not shown:
-        return ()
-    colours = colours_of(cell.variant.label for cell in summary.cells if not cell.variant.replica)
+    if not shown or sum(len(group.cells) for group in shown) > MOST_ROWS:
+        return {}
+    of_cells = by_cell(trials)
+    colours = colours_of(labels_of(summary))
     found = [group for group in shown if group.metric == GIVEN]  # a given rate is no result
-    with mpl.rc_context(_SETTINGS):
-        return (
-            *(
-                [_picture("throughput", "Throughput", _alt(found), _throughput(found, trials, colours))]
-                if found
-                else []
-            ),
-            _picture(
-                "latency",
-                "Latency by percentile",
-                "Response time by percentile, one line a variant; the tables hold the figures.",
-                _latency(shown, trials, colours),
-            ),
-            _picture(
-                "resources",
-                "CPU time a request, and memory",
-                "CPU time a request and mean memory of each variant; the tables hold the figures.",
-                _resources(shown, colours),
-            ),
-        )
+    with mpl.rc_context(SETTINGS):
+        return {
+            **({"throughput": _throughput(found, of_cells, colours)} if found else {}),
+            "latency": _latency(shown, of_cells, colours),
+            "resources": _resources(shown, colours),
+            **scaling_plots.canvases(summary.scaling, colours),
+        }
 
 
-def colours_of(labels: Iterable[str]) -> dict[str, str]:
-    """Return a colour for each label: by its name, so that it keeps it from run to run where it can."""
-    taken: dict[str, str] = {}
-    for label in sorted(set(labels)):
-        start = int.from_bytes(hashlib.sha256(label.encode("utf-8", "replace")).digest()[:4]) % len(PALETTE)
-        order = [*PALETTE[start:], *PALETTE[:start]]
-        free = [colour for colour in order if colour not in taken.values()]
-        taken[label] = (free or order)[0]
-    return taken
-
-
-def _alt(shown: Sequence[Group]) -> str:
-    parts = []
-    for group in shown:
-        cells = [f"{_name(cell)} {wording.figure_with_interval(cell.requests_per_s)}" for cell in group.cells]
-        parts.append(f"{group.scenario}: {'; '.join(cells)}")
-    return f"Requests/s. {'. '.join(parts)}."
-
-
-def _throughput(shown: Sequence[Group], trials: Sequence[JudgedTrial], colours: Mapping[str, str]) -> Canvas:
+def _throughput(shown: Sequence[Group], trials: _Trials, colours: Mapping[str, str]) -> Canvas:
     heights = [len(group.cells) + 1.3 for group in shown]
-    canvas = Canvas(figsize=(_WIDTH, 0.5 + 0.42 * sum(heights)), layout=_spaced())
+    canvas = Canvas(figsize=(WIDTH, 0.5 + 0.42 * sum(heights)), layout=spaced())
     all_axes = canvas.subplots(len(shown), 1, squeeze=False, height_ratios=heights)[:, 0]
     for axes, group in zip(all_axes, shown, strict=True):
         _bars(axes, group.cells, lambda cell: cell.requests_per_s, colours)
         for place, cell in enumerate(group.cells):
             _dots(axes, place, _of_cell(trials, cell))
-        _finish(axes, f"{group.scenario} ({group.load})")
+        finish(axes, f"{_scenario(group)} ({group.load})")
     all_axes[-1].set_xlabel(
         "requests/s (more is better): mean of valid trials, 95 % interval; ○ valid trial, × invalid trial"
     )
     return canvas
-
-
-def _spaced() -> ConstrainedLayoutEngine:
-    return ConstrainedLayoutEngine(h_pad=0.12, hspace=0.02)
 
 
 def _bars(
@@ -172,10 +119,10 @@ def _dots(axes: Axes, place: int, trials: Sequence[JudgedTrial]) -> None:
             axes.plot(rate, offset, "x", markersize=5, mec=WARN, mew=1.4, zorder=4)
 
 
-def _latency(shown: Sequence[Group], trials: Sequence[JudgedTrial], colours: Mapping[str, str]) -> Canvas:
+def _latency(shown: Sequence[Group], trials: _Trials, colours: Mapping[str, str]) -> Canvas:
     columns = min(len(shown), 3)
     rows = -(-len(shown) // columns)
-    canvas = Canvas(figsize=(_WIDTH, 3.4 * rows + 0.4), layout=_spaced())
+    canvas = Canvas(figsize=(WIDTH, 3.4 * rows + 0.4), layout=spaced())
     grid = canvas.subplots(rows, columns, squeeze=False)
     for axes in grid.flat[len(shown) :]:
         axes.set_visible(False)
@@ -187,7 +134,7 @@ def _latency(shown: Sequence[Group], trials: Sequence[JudgedTrial], colours: Map
             line = _line(Histogram.merge(trial.stored.histogram("response") for trial in valid), colour)
             axes.add_line(line)
             drawn.setdefault(_name(cell), line)
-        _finish(axes, f"{group.scenario}\n{group.load}", both=True)
+        finish(axes, f"{_scenario(group)}\n{group.load}", both=True)
         _percentile_axes(axes)
     for axes in grid[:, 0]:
         axes.set_ylabel("response time, ms (log)")
@@ -206,7 +153,7 @@ def _line(histogram: Histogram, colour: str) -> Line2D:
         [ms for _, ms in points],
         color=colour,
         linewidth=1.8,
-        marker=_MARKERS[PALETTE.index(colour)],
+        marker=MARKERS[PALETTE.index(colour)],
         markersize=6,
         markevery=[place for place, (percent, _) in enumerate(points) if percent in marks],
     )
@@ -236,44 +183,30 @@ def _percentile_axes(axes: Axes) -> None:
 
 def _resources(shown: Sequence[Group], colours: Mapping[str, str]) -> Canvas:
     heights = [len(group.cells) + 1.3 for group in shown]
-    canvas = Canvas(figsize=(_WIDTH, 0.5 + 0.42 * sum(heights)), layout=_spaced())
+    canvas = Canvas(figsize=(WIDTH, 0.5 + 0.42 * sum(heights)), layout=spaced())
     grid = canvas.subplots(len(shown), 2, squeeze=False, height_ratios=heights, sharey="row")
     for (left, right), group in zip(grid, shown, strict=True):
         _bars(left, group.cells, lambda cell: cell.cpu.us_per_request, colours)
         _bars(right, group.cells, lambda cell: cell.memory_mib.mean, colours)
-        _finish(left, f"{group.scenario}: CPU")
-        _finish(right, f"{group.scenario}: memory")
+        finish(left, f"{_scenario(group)}: CPU")
+        finish(right, f"{_scenario(group)}: memory")
         right.tick_params(labelleft=False)
     grid[-1][0].set_xlabel("CPU time, µs a request (less is better)")
     grid[-1][1].set_xlabel("mean memory, MiB (less is better)")
     return canvas
 
 
-def _finish(axes: Axes, title: str, *, both: bool = False) -> None:
-    axes.set_title(title, loc="left", fontsize=11, fontweight="bold", pad=8)
-    axes.set_axisbelow(True)
-    axes.grid(visible=True, axis="both" if both else "x", color=FAINT, linewidth=0.8)
-    axes.spines[["top", "right", "left", "bottom"]].set_visible(False)
-    axes.tick_params(length=0)
-
-
-def _of_cell(trials: Sequence[JudgedTrial], cell: CellSummary) -> list[JudgedTrial]:
-    key = (cell.scenario, cell.load, cell.variant.label)
-    return [trial for trial in trials if key_of(trial.stored.record.cell) == key]
+def _of_cell(trials: _Trials, cell: CellSummary) -> Sequence[JudgedTrial]:
+    return trials.get((cell.scenario, cell.load, cell.variant.label), ())
 
 
 def _name(cell: CellSummary) -> str:
-    return wording.plain(cell.variant.label)
+    return wording.shortened(wording.plain(cell.variant.label), _LONGEST)
+
+
+def _scenario(group: Group) -> str:
+    return wording.shortened(group.scenario, _LONGEST)
 
 
 def _upper(figure: Figure) -> float:
     return figure.value if figure.high is None else max(figure.value, figure.high)
-
-
-def _picture(name: str, title: str, alt: str, canvas: Canvas) -> Picture:
-    png, svg = io.BytesIO(), io.StringIO()
-    canvas.set_canvas(FigureCanvasAgg(canvas))
-    canvas.savefig(png, format="png", dpi=160, metadata={"Software": None})
-    canvas.set_canvas(FigureCanvasSVG(canvas))
-    canvas.savefig(svg, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    return Picture(name, title, alt, png.getvalue(), svg.getvalue())

@@ -60,6 +60,12 @@ def groups(summary: Summary) -> tuple[Group, ...]:
     return tuple(found)
 
 
+def labels_of(summary: Summary) -> tuple[str, ...]:
+    """Return the label of every row and curve, twins left out."""
+    rows = (cell.variant.label for cell in summary.cells if not cell.variant.replica)
+    return tuple(dict.fromkeys((*rows, *(curve.variant for curve in summary.scaling))))
+
+
 def ranks_of(group: Group, metric: str | None = None) -> dict[str, tuple[int, int]]:
     """Return rank intervals, by label, of the cells with a valid trial; on the metric that ranks if None."""
     metric = metric or group.metric

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import get_args
 
 import pandas as pd
 from rich import box
@@ -11,7 +12,8 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from harness.output import wording
-from harness.output.tables import TITLES, Grid, Kind, Shown, Table
+from harness.output.grids import Grid, Kind, Shown, Table
+from harness.output.tables import TITLES
 
 LEGEND = (
     "Figures are means over valid trials; ± and [ ] are 95 % intervals (Student's t over trials, ratios "
@@ -19,7 +21,7 @@ LEGEND = (
     "– was not measured."
 )
 _MARKDOWN = re.compile(r"([\\`*_\[\]|~])")
-_WORDS = (
+WORDS = (
     "variant",
     "limiter",
     "valid trials",
@@ -30,6 +32,9 @@ _WORDS = (
     "claim",
     "measured here as",
     "note",
+    "varied",
+    "peak",
+    "fit",
 )
 """The columns that hold no figures."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -62,9 +67,14 @@ def to_csv(tables: Sequence[Table], kind: Kind) -> str:
     return pd.DataFrame(guarded, columns=columns, dtype=object).to_csv(index=False, lineterminator="\n")
 
 
+CSV_NAMES = tuple(f"{kind}.csv" for kind in get_args(Kind))
+"""Of the tables that a run may have."""
+
+
 def csv_files(tables: Sequence[Table]) -> dict[str, str]:
-    """Return the text of each CSV file by its name."""
-    return {f"{kind}.csv": to_csv(tables, kind) for kind in TITLES}
+    """Return the text of each CSV file by its name; those of curves are there where there are curves."""
+    kinds = dict.fromkeys((*TITLES, *(table.kind for table in tables)))
+    return {f"{kind}.csv": to_csv(tables, kind) for kind in kinds}
 
 
 _MOST_WHOLE = 32
@@ -126,4 +136,4 @@ def _styled(shown: Shown) -> Text:
 
 
 def _is_text(table: Grid, index: int) -> bool:
-    return table.headers[index] in _WORDS
+    return table.headers[index] in WORDS

@@ -9,47 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import pandas as pd
 
-from harness.judgement.comparison import GIVEN
-from harness.output import wording
+from harness.ground.model import Load, Profile
+from harness.output import scaling_tables, wording
+from harness.output.grids import Kind, Shown, Table, numbers
 from harness.output.standings import Group, best_of, between, groups, ranks_of
 from harness.records.summary import CellSummary, Figure, Summary
-from harness.records.summary_json import round_figure
-
-Kind = Literal["throughput", "latency", "cpu", "memory"]
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """One field of a table as people see it."""
-
-    text: str
-    best: bool = False
-    """Significantly better than all others, past the floor; ties have no best."""
-
-
-@dataclass(frozen=True, slots=True)
-class Grid:
-    """Rows about a scenario and load as people see them."""
-
-    scenario: str
-    load: str
-    title: str
-    headers: tuple[str, ...]
-    """With units; the first is the variant's."""
-    rows: tuple[tuple[Shown, ...], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Table(Grid):
-    """One comparison table, the fastest first, invalid ones last."""
-
-    kind: Kind
-    frame: pd.DataFrame
-    """The same rows as numbers; missing values were not measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +70,13 @@ _COLUMNS: Mapping[Kind, tuple[_Column, ...]] = {
         _Column("start-up s", lambda c: c.startup_s),
     ),
 }
+_TITLES_OF_CAPACITY: Mapping[Kind, str] = {
+    **TITLES,
+    "throughput": "Capacity: the highest rate within the bound",
+    "latency": "Latency at it (response time)",
+    "cpu": "CPU at it",
+    "memory": "Memory at it, and start-up",
+}
 _TITLES_AT_A_RATE: Mapping[Kind, str] = {
     **TITLES,
     "throughput": "At the given rate, ranked by p50",
@@ -119,6 +93,18 @@ _COLUMNS_AT_A_RATE: Mapping[Kind, tuple[_Column, ...]] = {
         _Column("idle lag p99 ms", lambda c: c.send_lag_ms.idle_p99),
     ),
 }
+_COLUMNS_AT_A_SHARE: Mapping[Kind, tuple[_Column, ...]] = {
+    **_COLUMNS_AT_A_RATE,
+    "throughput": (
+        *_COLUMNS_AT_A_RATE["throughput"],
+        _Column("requests/s", lambda c: c.requests_per_s),
+    ),
+}
+_TITLES_OF: Mapping[Profile, Mapping[Kind, str]] = {
+    "closed": TITLES,
+    "rate": _TITLES_AT_A_RATE,
+    "capacity": _TITLES_OF_CAPACITY,
+}
 METRIC_HEADERS = {
     column.metric: column.header for kind in _COLUMNS.values() for column in kind if column.metric
 }
@@ -127,15 +113,16 @@ _THROUGHPUT_HEADERS = ("vs slowest", "rank", "limiter", "valid trials")
 
 
 def build(summary: Summary) -> tuple[Table, ...]:
-    """Return the four tables of each scenario and load, in the order of scenarios."""
-    return tuple(_table(kind, group) for group in groups(summary) for kind in TITLES)
+    """Return the four tables of each scenario and load, in the order of scenarios, then those of curves."""
+    of_groups = (_table(kind, group) for group in groups(summary) for kind in TITLES)
+    return (*of_groups, *scaling_tables.build(summary.scaling))
 
 
 def _table(kind: Kind, group: Group) -> Table:
-    given = group.metric != GIVEN
+    load = group.cells[0].load
     columns = tuple(
         column
-        for column in (_COLUMNS_AT_A_RATE if given else _COLUMNS)[kind]
+        for column in _columns_under(load)[kind]
         if not column.where_present or any(column.pick(cell) is not None for cell in group.cells)
     )
     best = {column.header: best_of(group, column.metric) if column.metric else None for column in columns}
@@ -145,11 +132,11 @@ def _table(kind: Kind, group: Group) -> Table:
         shown = [Shown(label), *(_shown(cell, column, best[column.header]) for column in columns)]
         record: dict[str, object] = {"scenario": group.scenario, "load": group.load, "variant": label}
         for column in columns:
-            record |= _numbers(column.header, column.pick(cell))
+            record |= numbers(column.header, column.pick(cell))
         if kind == "throughput":
-            extra, numbers = _throughput(cell, group)
+            extra, more = _throughput(cell, group)
             shown += extra
-            record |= numbers
+            record |= more
         rows.append(tuple(shown) if cell.valid_trials else _marked_invalid(shown))
         records.append(record)
     headers = ("variant", *(column.header for column in columns))
@@ -157,8 +144,21 @@ def _table(kind: Kind, group: Group) -> Table:
         headers = (*headers, *_THROUGHPUT_HEADERS)
     dashes = [Shown(wording.NOT_MEASURED)] * (len(headers) - 2)
     rows += [(Shown(wording.plain(label)), Shown("not implemented"), *dashes) for label in group.absent]
-    title = (_TITLES_AT_A_RATE if given else TITLES)[kind]
-    return Table(group.scenario, group.load, title, headers, tuple(rows), kind, pd.DataFrame(records))
+    return Table(
+        group.scenario,
+        group.load,
+        _TITLES_OF[load.profile][kind],
+        headers,
+        tuple(rows),
+        kind,
+        pd.DataFrame(records),
+    )
+
+
+def _columns_under(load: Load) -> Mapping[Kind, tuple[_Column, ...]]:
+    if load.profile != "rate":
+        return _COLUMNS
+    return _COLUMNS_AT_A_RATE if load.share is None else _COLUMNS_AT_A_SHARE
 
 
 def _shown(cell: CellSummary, column: _Column, best: str | None) -> Shown:
@@ -186,10 +186,10 @@ def _throughput(cell: CellSummary, group: Group) -> tuple[list[Shown], dict[str,
         Shown(cell.limiter),
         Shown(_trials(cell)),
     ]
-    numbers: dict[str, object] = _numbers(
+    found: dict[str, object] = numbers(
         "ratio vs slowest", None if ratio is None else Figure(ratio, low, high)
     )
-    numbers |= {
+    found |= {
         "ranked by": wording.METRICS[group.metric],
         "rank from": rank[0] if rank else None,
         "rank to": rank[1] if rank else None,
@@ -197,19 +197,10 @@ def _throughput(cell: CellSummary, group: Group) -> tuple[list[Shown], dict[str,
         "trials": cell.trials,
         "valid trials": cell.valid_trials,
     }
-    return shown, numbers
+    return shown, found
 
 
 def _trials(cell: CellSummary) -> str:
     codes = dict.fromkeys(found.code for found in cell.findings if found.severity == "invalid")
     reasons = f" ({', '.join(codes)})" if codes else ""
     return f"{cell.valid_trials} of {cell.trials}{reasons}"
-
-
-def _numbers(header: str, figure: Figure | None) -> dict[str, object]:
-    bounds = (None, None, None) if figure is None else (figure.value, figure.low, figure.high)
-    names = (header, f"{header} low", f"{header} high")
-    return {
-        name: None if bound is None else round_figure(bound)
-        for name, bound in zip(names, bounds, strict=True)
-    }

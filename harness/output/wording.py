@@ -6,7 +6,7 @@ import math
 import unicodedata
 
 from harness.ground.model import Load
-from harness.records.summary import Figure
+from harness.records.summary import Figure, ScalingCurve
 
 NOT_MEASURED = "–"
 _MOST_DIGITS = 4
@@ -76,16 +76,24 @@ METRICS = {
 """What the compared metrics are called."""
 
 
-def load(value: Load) -> str:
-    """Return a load profile in words, such as `closed, 1000 users`."""
-    parts = [value.profile, f"{value.users} users"]
+def load(value: Load, users: str = "") -> str:
+    """Return a load profile in words, such as `closed, 1000 users`; `users` in place of their number."""
+    parts = [value.profile, "1 user" if not users and value.users == 1 else f"{users or value.users} users"]
     if value.rate_per_s is not None:
         parts.append(f"{value.rate_per_s:g} requests/s ({value.arrivals})")
+    if value.share is not None:
+        parts.append(f"{100 * value.share:g} % of its own capacity ({value.arrivals})")
     if value.think_s:
         parts.append(f"{value.think_s:g} s think time ({value.think})")
     if value.slo_ms is not None:
         parts.append(f"p99 <= {value.slo_ms:g} ms")
     return ", ".join(parts)
+
+
+def curve_load(curve: ScalingCurve) -> str:
+    """Return a curve's load in words, such as `closed, 1 to 4000 users`."""
+    levels = [point.level for point in curve.points]
+    return load(curve.load, f"{min(levels):g} to {max(levels):g}" if curve.varied == "users" else "")
 
 
 def plain(text: str) -> str:
@@ -96,6 +104,11 @@ def plain(text: str) -> str:
     """
     spaced = "".join(" " if sign.isspace() else sign for sign in text)
     return "".join(sign for sign in spaced if not unicodedata.category(sign).startswith("C"))
+
+
+def shortened(text: str, most: int) -> str:
+    """Return a text of at most that many signs, with its end cut off where it has more."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def _half(value: Figure) -> float:

@@ -112,56 +112,92 @@ class Claims:
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 _Number = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class _Conditions(_Model):
+    """Under what figures are said to hold; leave out what is not told."""
+
     cpus: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    """CPUs of the service."""
     memory: str | None = None
+    """Its memory, such as `4g`."""
     users: Annotated[int, Field(gt=0)] | None = None
+    """Concurrent users."""
 
 
 class _Cell(_Model):
+    """One variant's figure in a scenario."""
+
     metric: str
+    """A path of `summary.json`, such as `requests_per_s`."""
     variant: str
     scenario: str
     unit: str
+    """Of the claim's number, such as `requests/s`; the metric says which there are."""
 
 
 class _Pair(_Model):
+    """The ratio of two variants' figures in a scenario."""
+
     metric: str
+    """One that runs compare, such as `requests_per_s`."""
     variant: str
     over: str
+    """The variant that it is divided by."""
     scenario: str
 
 
 class _Benchmark(_Model):
+    """A figure of a script of `benchmarks/`."""
+
     file: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*\.json$")]
+    """In `benchmarks/results`."""
     key: Annotated[str, Field(min_length=1)]
+    """Where in it the object with `value` (or `ratio`), `low` and `high` stands, parts joined by dots."""
 
 
 class _Claim(_Model):
+    """One number that somebody published; give one number, and one way in which it is measured."""
+
     id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+    """Its name, which no other has."""
     says: Annotated[str, Field(min_length=1, max_length=200)]
+    """In the source's words, or close to them."""
     value: _Number | None = None
+    """The number."""
     between: tuple[_Number, _Number] | None = None
+    """The number, as a range: the lesser first."""
     at_most: _Number | None = None
+    """The number, as a bound."""
     at_least: _Number | None = None
+    """The number, as a bound."""
     figure: _Cell | None = None
+    """It is one variant's figure."""
     ratio: _Pair | None = None
+    """It is one variant's figure over another's."""
     benchmark: _Benchmark | None = None
+    """It is in a file of `benchmarks/results`."""
     untestable: str | None = None
+    """Nothing here measures it, and why."""
     conditions: _Conditions | None = None
+    """Of this claim alone, in place of the file's."""
 
 
-class _File(_Model):
+class ClaimsKeys(_Model):
+    """The keys of a claims file."""
+
     title: str
+    """Of what makes the claims."""
     source: str
+    """Where and when it was published, and what it leaves untold."""
     conditions: _Conditions = _Conditions()
+    """Of all claims that have none of their own."""
     claim: Annotated[tuple[_Claim, ...], Field(min_length=1)]
+    """Tables of claims, one or more."""
 
 
 _BOUNDS = ("value", "between", "at_most", "at_least")
@@ -182,7 +218,7 @@ def load_claims(path: Path, variants: Collection[str], scenarios: Collection[str
     no number or several, a unit that its metric can't have, and names that nothing here has.
     """
     try:
-        parsed = _File.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        parsed = ClaimsKeys.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(
             f"can't be read: {error}", where=str(path), remedy="claims/article.toml shows the form"
@@ -292,7 +328,7 @@ def _complaint(path: Path, error: ValidationError) -> UsageError:
     where = f"{path}: {'.'.join(str(part) for part in first['loc'])}"
     if first["type"] == "extra_forbidden":
         tables = [str(part) for part in first["loc"][:-1] if str(part) in _TABLES]
-        known = _TABLES[tables[-1]] if tables else _File
+        known = _TABLES[tables[-1]] if tables else ClaimsKeys
         return UsageError(
             "is not a key", where=where, remedy=suggestion(str(first["loc"][-1]), known.model_fields)
         )

@@ -13,11 +13,12 @@ from harness.ground.errors import EnvironmentUnfit
 
 _REFUSALS = frozenset(
     (
-        *(errno.EACCES, errno.EDQUOT, errno.EEXIST, errno.EFBIG, errno.EIO, errno.ENOSPC, errno.ENOTDIR),
-        *(errno.ENOTEMPTY, errno.EPERM, errno.EROFS),
+        *(errno.EACCES, errno.EDQUOT, errno.EEXIST, errno.EFBIG, errno.EIO, errno.EISDIR, errno.ELOOP),
+        *(errno.ENOSPC, errno.ENOTDIR, errno.ENOTEMPTY, errno.EPERM, errno.EROFS),
     )
 )
 """What a disk answers where it is full, broken, or not ours."""
+MAKE_ROOM = "make room or get the right to write there"
 
 
 def write(path: Path, data: bytes) -> None:
@@ -47,7 +48,9 @@ def sync(path: Path) -> None:
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[None]:
+def writing(
+    path: Path, remedy: str = f"{MAKE_ROOM}, or choose another folder with --results"
+) -> Iterator[None]:
     """Turn a disk's refusal into the user's message, an EnvironmentUnfit; other errors pass."""
     try:
         yield
@@ -57,5 +60,5 @@ def writing(path: Path) -> Iterator[None]:
         raise EnvironmentUnfit(
             f"can't be written: {os.strerror(error.errno)}",
             where=str(path),
-            remedy="make room or get the right to write there, or choose another folder with --results",
+            remedy=remedy,
         ) from error

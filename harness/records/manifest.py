@@ -11,6 +11,7 @@ import math
 import re
 import tomllib
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -28,31 +29,49 @@ MANIFEST = "variant.toml"
 PLACEHOLDERS = ("host", "port", "cpus", "app_dir", "tls_cert", "tls_key")
 """What `start` may hold besides the names of the variant's own settings."""
 
-_VARIANT_ID = re.compile(r"[a-z0-9][a-z0-9-]*")
+OF = "~"
+"""Between the id of a variant and the checkout that it is from; no folder's name has it, nor has a wish."""
+_VARIANT_ID = re.compile(r"(?!scenarios$)[a-z0-9][a-z0-9-]*")
+"""Beside variants a folder of theirs may have one of scenarios."""
 _SETTING = re.compile(r"[a-z][a-z0-9_]*")
 
 _Word = Annotated[str, pydantic.Field(min_length=1, max_length=80)]
 _Arguments = Annotated[list[Annotated[str, pydantic.Field(min_length=1)]], pydantic.Field(min_length=1)]
 
 
-class _Manifest(pydantic.BaseModel):
+class ManifestKeys(pydantic.BaseModel):
     """The keys of a `variant.toml`."""
 
-    model_config = pydantic.ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = pydantic.ConfigDict(
+        extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True
+    )
 
     framework: _Word
+    """As the row shall call it; `none` marks a null SUT."""
     language: _Word = "Python"
+    """In which it is written."""
     server: _Word
+    """As the row shall call it."""
     interface: _Word
+    """Between server and framework, such as `ASGI` or `WSGI`."""
     concurrency: _Word
+    """How a worker serves several requests at once, such as `async` or `threads`."""
     tuning: Literal["default", "tuned"] = "default"
+    """`tuned` where it goes beyond the framework's own advice."""
     start: _Arguments
+    """The argument list that starts it, with placeholders such as `{host}` and `{port}`; no shell line."""
     settings: dict[str, str | int] = {}
+    """Defaults, whose names are placeholders in `start`; a value may hold `{cpus}`."""
     requirements: _Word | None = None
+    """A requirements file in the folder: every package that is installed, as `name==version`."""
     python: Annotated[str, pydantic.Field(pattern=r"^\d+\.\d+$")] | None = None
+    """A version such as `3.13`, which must be installed; the harness's own where absent."""
     setup: list[str] = []
+    """An argument list that prepares a variant in another language, such as `["npm", "ci"]`."""
     implements: list[_Word] = []
+    """The scenarios that it can serve; all within the project's contract where absent."""
     tls: list[str] = []
+    """What `start` gets as further arguments for TLS, with `{tls_cert}` and `{tls_key}`."""
 
 
 def load_variant(folder: Path) -> Variant:
@@ -93,29 +112,46 @@ def check_variant_name(name: str, where: str) -> None:
         raise UsageError(
             f"{name!r} can't be a variant's name",
             where=where,
-            remedy="name the folder with lower-case letters, digits and hyphens, such as flask-gunicorn",
+            remedy="name the folder with lower-case letters, digits and hyphens, such as flask-gunicorn, "
+            "and not scenarios",
         )
 
 
 def find_variants(apps_folders: Iterable[Path]) -> dict[str, Variant]:
     """Return the variants of all folders that hold a `variant.toml`, by id, in the order of their ids.
 
-    Raises UsageError where a folder is missing, two variants have one id, or a manifest is wrong.
+    Where an earlier folder has a variant of the same id, the name of the checkout is put behind it:
+    `fastapi-uvicorn~other`. Raises UsageError where a folder is missing, two variants have one id all the
+    same, or a manifest is wrong.
     """
     found: dict[str, Variant] = {}
     for apps in dict.fromkeys(folder.resolve() for folder in apps_folders):
         _check_folder(apps, "apps folder")
-        for path in sorted(apps.glob(f"*/{MANIFEST}")):
-            variant = load_variant(path.parent)
+        taken = set(found)
+        for own in variant_folders((apps,)):
+            variant = load_variant(own)
+            if variant.id in taken:
+                variant = replace(variant, id=f"{variant.id}{OF}{_checkout_of(apps)}")
             twin = found.get(variant.id)
             if twin is not None:
                 raise UsageError(
                     f"the variant {variant.id} is already in {twin.folder}",
                     where=variant.folder,
-                    remedy="rename one of the two folders",
+                    remedy="rename one of the two folders, or the checkout that it is in",
                 )
             found[variant.id] = variant
     return dict(sorted(found.items()))
+
+
+def variant_folders(apps_folders: Iterable[Path]) -> list[Path]:
+    """Return the folders of variants that folders hold, unread, each folder's in the order of their names."""
+    return [path.parent for apps in apps_folders for path in sorted(apps.glob(f"*/{MANIFEST}"))]
+
+
+def _checkout_of(apps: Path) -> str:
+    """Return the name of the checkout that a folder of variants is of, in an id's letters."""
+    name = apps.parent.name if apps.name == "apps" else apps.name
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "other"
 
 
 def check_implements(variants: Iterable[Variant], scenarios: Collection[str]) -> None:
@@ -134,14 +170,30 @@ def check_implements(variants: Iterable[Variant], scenarios: Collection[str]) ->
                 )
 
 
-def find_scenarios(folder: Path) -> dict[str, Scenario]:
-    """Return the scenarios of a folder's Python files, by id; names that begin with `_` are left out.
+def find_scenarios(*folders: Path) -> dict[str, Scenario]:
+    """Return the scenarios of folders' Python files, by id; names that begin with `_` are left out.
 
-    Raises UsageError, with file and line, where a head is no literal or a file shadows a standard module.
+    Raises UsageError, with file and line, where a head is no literal or a file shadows a standard module,
+    and where two scenarios have one id.
     """
-    _check_folder(folder, "scenarios folder")
-    paths = sorted(path for path in folder.resolve().glob("*.py") if not path.name.startswith("_"))
-    return {path.stem: load_scenario(path) for path in paths}
+    found: dict[str, Scenario] = {}
+    for folder in dict.fromkeys(folder.resolve() for folder in folders):
+        _check_folder(folder, "scenarios folder")
+        for path in scenario_files((folder,)):
+            if path.stem in found:
+                raise UsageError(
+                    f"the scenario {path.stem} is already in {found[path.stem].path}",
+                    where=str(path),
+                    remedy="rename one of the two files",
+                )
+            found[path.stem] = load_scenario(path)
+    return found
+
+
+def scenario_files(folders: Iterable[Path]) -> list[Path]:
+    """Return the files of scenarios in folders, unread, each folder's in the order of their names."""
+    files = (path for folder in folders for path in sorted(folder.glob("*.py")))
+    return [path for path in files if not path.name.startswith("_")]
 
 
 def start_command(
@@ -184,7 +236,7 @@ def start_command(
     return tuple(placeholders.fill(argument, {**own, **given}) for argument in arguments)
 
 
-def _parse(path: Path) -> _Manifest:
+def _parse(path: Path) -> ManifestKeys:
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -196,7 +248,7 @@ def _parse(path: Path) -> _Manifest:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"is not TOML: {error}", where=str(path), remedy="correct that line") from error
     try:
-        return _Manifest.model_validate(document)
+        return ManifestKeys.model_validate(document)
     except pydantic.ValidationError as error:
         raise _complaint(path, error) from error
 
@@ -208,7 +260,7 @@ def _complaint(path: Path, error: pydantic.ValidationError) -> UsageError:
     key = ".".join(str(part) for part in first["loc"][:2] if part not in ("str", "int"))
     if first["type"] == "extra_forbidden":
         return UsageError(
-            "is not a key", where=f"{path}: {key}", remedy=suggestion(key, _Manifest.model_fields)
+            "is not a key", where=f"{path}: {key}", remedy=suggestion(key, ManifestKeys.model_fields)
         )
     if first["type"] == "missing":
         return UsageError("is missing", where=f"{path}: {key}", remedy=f"add a line: {key} = …")
@@ -232,7 +284,7 @@ def _check_settings(settings: Mapping[str, Setting], path: Path) -> None:
         placeholders.check(str(value), ("cpus",), where)
 
 
-def _check_start(manifest: _Manifest, path: Path) -> None:
+def _check_start(manifest: ManifestKeys, path: Path) -> None:
     for key, arguments in (("start", manifest.start), ("tls", manifest.tls)):
         for argument in arguments:
             placeholders.check(argument, (*PLACEHOLDERS, *manifest.settings), f"{path}: {key}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import random
 import tomllib
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -13,13 +14,25 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from harness.ground.errors import UsageError
-from harness.ground.model import Cell, Load, PlannedTrial, Scenario, Setting, Stage, Timing, Variant
+from harness.ground.model import (
+    NO_FRAMEWORK,
+    Cell,
+    Load,
+    PlannedTrial,
+    Scenario,
+    Setting,
+    Stage,
+    Timing,
+    Variant,
+)
 from harness.ground.names import choose, suggestion
 from harness.records.loads import LoadKeys, LoadWishes, load_of, wished
 from harness.records.wishes import base_of, named, parse
 
 TRIAL_OVERHEAD_S = 3.5
 """Start-up, the barrier, the drain and the clean-up of one trial, about, on two cores."""
+FIRST_PROBES, LATER_PROBES = 12, 5
+"""Of a search for capacity in its first block, and in each later one, about."""
 LEAST_SHARE, GREATEST_SHARE = 0.05, 0.9
 """Of a capacity, which has a spread: above it, some trials would be asked for more than there is."""
 
@@ -52,6 +65,8 @@ class Suite:
     matrices: tuple[Matrix, ...] = ()
     equal_load: float | None = None
     """The share of the slowest's capacity that a later stage gives all variants; None for no such stage."""
+    own_shares: tuple[float, ...] = ()
+    """The shares of its own capacity that a later stage gives each variant."""
 
     @property
     def rows(self) -> tuple[str, ...]:
@@ -69,35 +84,65 @@ class Suite:
         )
         return tuple(dict.fromkeys((*self.variants, *of_matrices)))
 
+    @property
+    def most(self) -> Load:
+        """The load with the most users."""
+        return max(
+            (load for name in self.scenarios for load in self.loads_of(name)), key=lambda one: one.users
+        )
+
     def loads_of(self, scenario: str) -> tuple[Load, ...]:
         """Return the loads of a scenario: its own, else those of all."""
         return self.own_loads.get(scenario, self.loads)
 
 
+_Share = Annotated[float, Field(ge=LEAST_SHARE, le=GREATEST_SHARE)]
 _Values = Annotated[tuple[int | str, ...], Field(min_length=1)]
+_SettingValues = Annotated[tuple[int | float | str, ...], Field(min_length=1)]
 
 
 class _Matrix(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    """One `[[matrix]]`: variants that run otherwise too, each combination of the values as a row."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
     variants: tuple[str, ...] = Field(min_length=1)
+    """Which of the suite's variants."""
     scenarios: tuple[str, ...] = ()
-    settings: dict[str, _Values] = {}
+    """On which scenarios; all of the suite where absent."""
+    settings: dict[str, _SettingValues] = {}
+    """Values by setting, such as `threads = [32, 128]`; `cpus` is a CPU cap."""
     versions: dict[str, _Values] = {}
+    """Versions by package, such as `flask = ["3.0.0", "git+https://host/path@branch"]`."""
     python: tuple[str, ...] = ()
+    """Versions of Python, such as `["3.12", "3.13"]`."""
 
 
-class _Suite(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+class SuiteKeys(BaseModel):
+    """The keys of a suite's file."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
     title: str
+    """One sentence; shown when the run begins."""
     variants: tuple[str, ...] = Field(min_length=1)
+    """Names of variants; `*` in one stands for anything."""
     scenarios: tuple[str, ...] = Field(min_length=1)
+    """Names of scenarios."""
     blocks: int = Field(ge=1, le=1000)
+    """Passes over all cells."""
     window_s: float = Field(ge=1, le=3600)
+    """The measurement window, in seconds."""
     warmup_s: float = Field(ge=0, le=3600)
+    """Load before the window, in seconds."""
     aa: tuple[str, ...] = ()
+    """Scenarios on which the first variant runs twice in each block, as an A/A pair."""
     load: tuple[LoadKeys, ...] = Field(min_length=1)
+    """Tables of loads, one or more."""
     matrix: tuple[_Matrix, ...] = ()
-    equal_load: float | None = Field(default=None, ge=LEAST_SHARE, le=GREATEST_SHARE)
+    """Tables of variants that run otherwise too."""
+    equal_load: _Share | None = None
+    """Then all at one rate: this share of the slowest's capacity."""
+    own_shares: tuple[_Share, ...] = ()
+    """Then each variant at these shares of its own capacity."""
 
 
 def find_suites(folder: Path) -> dict[str, Path]:
@@ -108,7 +153,7 @@ def find_suites(folder: Path) -> dict[str, Path]:
 def load_suite(path: Path) -> Suite:
     """Read a suite's file; raises UsageError with file and key where something is wrong in it."""
     try:
-        parsed = _Suite.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        parsed = SuiteKeys.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(
             f"can't be read: {error}", where=str(path), remedy="see those in scenarios/suites/"
@@ -130,6 +175,7 @@ def load_suite(path: Path) -> Suite:
         twins=parsed.aa,
         own_loads=own,
         equal_load=parsed.equal_load,
+        own_shares=tuple(dict.fromkeys(parsed.own_shares)),
         matrices=tuple(_matrix(keys, f"{path}: matrix.{place}") for place, keys in enumerate(parsed.matrix)),
     )
 
@@ -144,6 +190,7 @@ def narrow(
     window_s: float | None,
     warmup_s: float | None,
     equal_load: float | None = None,
+    own_shares: Sequence[float] = (),
 ) -> Suite:
     """Return the suite with the command line's wishes in place of its own."""
     timing = replace(
@@ -160,9 +207,25 @@ def narrow(
         own_loads={name: _wished(own, load) for name, own in suite.own_loads.items()},
         blocks=suite.blocks if blocks is None else blocks,
         equal_load=suite.equal_load if equal_load is None else equal_load,
+        own_shares=tuple(dict.fromkeys(own_shares)) or suite.own_shares,
         timing=timing,
         twins=tuple(scenario for scenario in suite.twins if scenario in chosen),
     )
+
+
+def with_found(suite: Suite, variants: Mapping[str, Variant]) -> Suite:
+    """Return the suite with the variants that there are in place of a pattern such as `*` or `fastapi-*`.
+
+    A null SUT is none of them. Raises UsageError for a pattern that fits none.
+    """
+    known = [name for name, variant in variants.items() if variant.framework != NO_FRAMEWORK]
+    found: list[str] = []
+    for name in suite.variants:
+        fitting = fnmatch.filter(known, name) if "*" in name else [name]
+        if not fitting:
+            raise UsageError(f"no variant fits {name!r}", remedy=suggestion(name, known))
+        found += fitting
+    return replace(suite, variants=tuple(dict.fromkeys(found)))
 
 
 def with_own_users(suite: Suite, scenarios: Mapping[str, Scenario]) -> Suite:
@@ -189,12 +252,14 @@ def check_names(suite: Suite, variants: Mapping[str, Variant], scenarios: Mappin
     of_matrices = [name for matrix in suite.matrices for name in matrix.scenarios]
     choose((*suite.scenarios, *suite.twins, *suite.own_loads, *of_matrices), scenarios, "scenario")
     loads = [load for name in suite.scenarios for load in suite.loads_of(name)]
-    if suite.equal_load is not None and not any(load.profile == "closed" for load in loads):
-        raise UsageError(
-            "needs a closed load, which finds each variant's capacity",
-            where=f"{suite.name}: equal_load",
-            remedy="add one, or leave equal_load out",
-        )
+    if not any(load.profile == "closed" for load in loads):
+        for key in ("equal_load", "own_shares"):
+            if getattr(suite, key):
+                raise UsageError(
+                    "needs a closed load, which finds each variant's capacity",
+                    where=f"{suite.name}: {key}",
+                    remedy=f"add one, or leave {key} out",
+                )
     idle = [name for name in suite.scenarios if not suite.loads_of(name)]
     if idle:
         raise UsageError(
@@ -203,12 +268,18 @@ def check_names(suite: Suite, variants: Mapping[str, Variant], scenarios: Mappin
 
 
 def lay_out(
-    suite: Suite, variants: Mapping[str, Variant], seed: int, *, by_tls: Collection[str] = ()
+    suite: Suite,
+    variants: Mapping[str, Variant],
+    scenarios: Mapping[str, Scenario],
+    seed: int,
+    *,
+    by_tls: Collection[str] = (),
 ) -> Stage:
     """Return the trials of a suite in the order of execution.
 
     A block is one pass over all cells of one scenario and load, in an order of its own; the blocks of
     all scenarios and loads take turns, so that a slow drift of the machine falls on all of them alike.
+    Of a search for capacity there is the first probe; the others follow from it (`judgement.capacity`).
     Cells that a variant does not implement are left out; `by_tls` are the scenarios for which it has to speak
     TLS.
     """
@@ -217,33 +288,37 @@ def lay_out(
     for block in range(1, suite.blocks + 1):
         for scenario in suite.scenarios:
             for load in suite.loads_of(scenario):
-                cells = _cells(suite, variants, scenario, load, by_tls)
+                if load.profile == "capacity" and block > 1:
+                    continue
+                cells = _cells(suite, variants, scenarios[scenario], load, by_tls)
                 order.shuffle(cells)
                 trials += [PlannedTrial(len(trials) + n, block, cell) for n, cell in enumerate(cells, 1)]
     return Stage("first", tuple(trials))
 
 
-def estimate_s(stage: Stage, timing: Timing, equal_load: float | None = None) -> float:
+def estimate_s(stage: Stage, suite: Suite) -> float:
     """Return how long a run takes, about, in seconds: preparing, calibrating, the trials of all stages."""
     scenarios = {trial.cell.scenario for trial in stage.trials}
     variants = {trial.cell.variant for trial in stage.trials}
-    closed = [trial for trial in stage.trials if trial.cell.load.profile == "closed"]
-    number = len(stage.trials) + (0 if equal_load is None else len(closed))
-    trials = number * (TRIAL_OVERHEAD_S + timing.warmup_s + timing.window_s)
+    profiles = [trial.cell.load.profile for trial in stage.trials]
+    repeats = (suite.equal_load is not None) + len(suite.own_shares)
+    probes = FIRST_PROBES - 1 + LATER_PROBES * (suite.blocks - 1)
+    number = len(profiles) + repeats * profiles.count("closed") + probes * profiles.count("capacity")
+    trials = number * (TRIAL_OVERHEAD_S + suite.timing.warmup_s + suite.timing.window_s)
     return 5 + 3 * len(variants) + 9 * len(scenarios) + trials
 
 
 def _cells(
-    suite: Suite, variants: Mapping[str, Variant], scenario: str, load: Load, by_tls: Collection[str]
+    suite: Suite, variants: Mapping[str, Variant], scenario: Scenario, load: Load, by_tls: Collection[str]
 ) -> list[Cell]:
     names = [
         name
-        for name in suite.rows_on(scenario)
+        for name in suite.rows_on(scenario.id)
         if variants[name].serves(scenario)
-        if variants[name].tls or scenario not in by_tls
+        if variants[name].tls or scenario.id not in by_tls
     ]
-    cells = [Cell(name, scenario, load) for name in names]
-    twin = [Cell(names[0], scenario, load, replica=1)] if names and scenario in suite.twins else []
+    cells = [Cell(name, scenario.id, load) for name in names]
+    twin = [Cell(names[0], scenario.id, load, replica=1)] if names and scenario.id in suite.twins else []
     return cells + twin
 
 
@@ -274,7 +349,7 @@ def _complaint(path: Path, error: ValidationError) -> UsageError:
     where = f"{path}: {key}" if key else str(path)
     if first["type"] == "extra_forbidden":
         tables: Mapping[str, type[BaseModel]] = {"load": LoadKeys, "matrix": _Matrix}
-        table = tables[str(first["loc"][0])] if len(first["loc"]) > 1 else _Suite
+        table = tables[str(first["loc"][0])] if len(first["loc"]) > 1 else SuiteKeys
         known = table.model_fields
         return UsageError("is not a key", where=where, remedy=suggestion(str(first["loc"][-1]), known))
     if first["type"] == "missing":

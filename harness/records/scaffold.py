@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from harness.ground.errors import UsageError
-from harness.ground.model import Variant
 from harness.records.heads import check_scenario_name
 from harness.records.manifest import MANIFEST, check_variant_name
 
@@ -26,10 +25,10 @@ def own_files(folder: Path) -> Iterator[Path]:
             yield below
 
 
-def refuse_taken(name: str, variants: Mapping[str, Variant]) -> None:
-    """Raise UsageError where a variant of this name is in one of the folders."""
-    if name in variants:
-        raise _taken(Path(variants[name].folder))
+def refuse_taken(name: str, taken: Mapping[str, str]) -> None:
+    """Raise UsageError where something of this name is in one of the folders; `taken` says where."""
+    if name in taken:
+        raise _taken(Path(taken[name]))
 
 
 def new_variant(apps: Path, name: str, like: Path | None) -> tuple[Path, tuple[str, ...]]:

@@ -11,35 +11,38 @@ therefore absent, incomplete, or sealed; whatever is there is whole.
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from harness.ground.errors import EnvironmentUnfit, GateFailed, UsageError
-from harness.ground.histogram import Histogram, read_log
-from harness.ground.model import Network, Placement, Scenario, Stage, Timing, Variant
+from harness.ground.errors import EnvironmentUnfit, UsageError
+from harness.ground.histogram import Histogram, read_window
+from harness.ground.model import Load, Network, Placement, PlannedTrial, Scenario, Stage, Timing, Variant
 from harness.ground.names import suggestion
 from harness.ground.observations import SCHEMA, Ceiling, TrialRecord
 from harness.ground.redaction import mask
 from harness.ground.units import format_size
-from harness.records.disk import checksum, sync, write, writing
-from harness.records.possible import fault_of_place, fault_of_trial, insist_on_figures
+from harness.records.disk import sync, write, writing
+from harness.records.possible import fault_of_caps, fault_of_place, fault_of_trial, insist_on_figures
+from harness.records.seal import is_sealed, seal
 
 if TYPE_CHECKING:
     import pandas as pd
 
 RUN_ID = re.compile(r"[0-9]{8}-[0-9]{6}-[a-z0-9][a-z0-9-]{0,40}")
+_FLAMES = "flames"
 ROOM = 64 << 20
 """Bytes that must be free before a trial begins; one takes a few hundred thousand, its logs included."""
 State = Literal["sealed", "incomplete"]
 _Record = TypeVar("_Record")
+Columns = Mapping[str, Sequence[Any]]
+"""A stored table, column by column; None was not measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +70,20 @@ class RunRecord:
     calibration: tuple[Ceiling, ...] = ()
     """The generator's ceiling with each scenario, measured before the first trial."""
     network: Network = "host"
-    equal_load: float | None = None
-    """The share of the slowest's capacity that a stage after the first gives all variants; None for no such
-    stage."""
     """Where the SUTs' containers were; the machine's own where there were none."""
+    equal_load: float | None = None
+    """The share of the slowest's capacity that a stage after the first gives all variants; None for none."""
+    own_shares: tuple[float, ...] = ()
+    """The shares of its own capacity that such a stage gives each variant."""
+    apps: tuple[str, ...] = ()
+    """The further folders of variants and scenarios that it was begun with, by their absolute paths."""
+    flame: bool = False
+    """Whether flame graphs were asked for."""
+
+    @property
+    def planned(self) -> int:
+        """The number of trials that the plan has."""
+        return sum(len(stage.trials) for stage in self.stages)
 
     def ceiling(self, scenario: str) -> float | None:
         """Return the most requests/s that the generator reached with a scenario; None if not measured."""
@@ -88,24 +101,29 @@ class StoredTrial:
     record: TrialRecord
     folder: Path
 
-    def series(self) -> pd.DataFrame:
-        """Return the load second by second; `second` 0 is the window's first. Empty without a window."""
-        return _read_parquet(self.folder / "series.parquet")
+    def series(self, *columns: str) -> Columns:
+        """Return the load second by second; `second` 0 is the window's first. Empty without a window.
 
-    def samples(self) -> pd.DataFrame:
-        """Return the samples of all parties; `at_s` 0 is the window's start. Empty without a window."""
-        return _read_parquet(self.folder / "samples.parquet")
+        All columns unless some are named, which is quicker.
+        """
+        return _read_parquet(self.folder / "series.parquet", columns)
+
+    def samples(self, *columns: str) -> Columns:
+        """Return the samples of all parties; `at_s` 0 is the window's start. Empty without a window.
+
+        All columns unless some are named, which is quicker.
+        """
+        return _read_parquet(self.folder / "samples.parquet", columns)
 
     def histogram(self, tag: str) -> Histogram:
         """Return the window's times; the tag is `response` or `service`."""
         path = self.folder / "latency.hlog"
         try:
-            intervals = read_log(path.read_text()) if path.exists() else ()
+            return read_window(path.read_text(), tag)
+        except FileNotFoundError:
+            return read_window("", tag)
         except (OSError, ValueError) as error:
             raise _unreadable(path, error) from error
-        return Histogram.merge(
-            i.histogram for i in intervals if i.tag.split(".")[0] == tag and i.start_s >= 0
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +160,11 @@ class StoredRun:
         """As in `run.json`."""
         return self.record.placement
 
+    def placement_of(self, name: str) -> Placement:
+        """Return where a variant of the run was, under its own cap where it has one."""
+        known = (variant for variant in self.variants if variant.id == name)
+        return next(map(self.placement.of, known), self.placement)
+
     @property
     def stages(self) -> tuple[Stage, ...]:
         """As in `run.json`."""
@@ -164,14 +187,44 @@ class StoredRun:
 
     @property
     def planned(self) -> int:
-        """The number of trials that the plan has."""
-        return sum(len(stage.trials) for stage in self.stages)
+        """As in `run.json`."""
+        return self.record.planned
 
     @property
     def missing(self) -> tuple[int, ...]:
         """The numbers of the planned trials that are not there."""
         there = {trial.record.number for trial in self.trials}
         return tuple(t.number for s in self.stages for t in s.trials if t.number not in there)
+
+    @property
+    def flames(self) -> Mapping[int, Path]:
+        """The flame graphs that there are, by the number of the first trial of their cell."""
+        graphs = sorted((self.folder / _FLAMES).glob("[0-9]*.svg"))
+        return {int(path.stem): path for path in graphs if path.stem.isdecimal()}
+
+    @property
+    def flames_due(self) -> tuple[PlannedTrial, ...]:
+        """The first trial of each cell, twins left out, whose flame graph was asked for and is not there."""
+        if not self.record.flame:
+            return ()
+        python = {variant.id for variant in self.variants if variant.language == "Python"}
+        planned = (trial for stage in self.stages for trial in stage.trials)
+        firsts: dict[tuple[str, str, Load], PlannedTrial] = {}
+        for trial in planned:
+            cell = trial.cell
+            if cell.variant in python and not cell.replica:
+                firsts.setdefault((cell.scenario, cell.variant, cell.load), trial)
+        return tuple(trial for trial in firsts.values() if trial.number not in self.flames)
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """What is quickly known of a run: all but what its trials hold."""
+
+    record: RunRecord
+    stored: int
+    """Trials that are there."""
+    state: State
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +299,14 @@ class Results:
             sync(final.parent)
         return StoredTrial(record, final)
 
+    def keep_flame(self, run_id: str, number: int, graph: Path) -> None:
+        """Persist the flame graph of the cell whose first trial has this number."""
+        final = self.folder / run_id / _FLAMES / f"{number:03d}.svg"
+        with writing(final.parent):
+            final.parent.mkdir(exist_ok=True)
+            sync(graph)
+            graph.rename(final)
+
     def seal(self, run_id: str, files: Mapping[str, str]) -> None:
         """Write the derived files, then the manifest, after which the run never changes."""
         folder = self.folder / run_id
@@ -255,8 +316,7 @@ class Results:
                 left.unlink()
             for name, text in files.items():
                 write(folder / name, text.encode())
-            sums = {str(p.relative_to(folder)): checksum(p) for p in sorted(_files(folder))}
-            write(folder / "manifest.json", (json.dumps({"sha256": sums}, indent=1) + "\n").encode())
+            seal(folder)
 
     def ids(self) -> tuple[str, ...]:
         """Return the ids of all runs, the newest last."""
@@ -282,6 +342,18 @@ class Results:
 
 def read_run(folder: Path) -> StoredRun:
     """Read a run's folder; raises UsageError for a file that is damaged, moved, or of another schema."""
+    record = _read_record(folder)
+    return StoredRun(
+        folder, record, tuple(_read_trial(record, path) for path in _trial_paths(folder)), _state(folder)
+    )
+
+
+def read_outline(folder: Path) -> Outline:
+    """Read what a run's folder has beside its trials; raises UsageError as `read_run` does."""
+    return Outline(_read_record(folder), len(_trial_paths(folder)), _state(folder))
+
+
+def _read_record(folder: Path) -> RunRecord:
     record = _load(_RUN, folder / "run.json", "restore it from a copy, or remove the whole folder")
     if record.schema != SCHEMA:
         raise UsageError(
@@ -289,16 +361,19 @@ def read_run(folder: Path) -> StoredRun:
             where=str(folder / "run.json"),
             remedy="use the version of webdyno that made it",
         )
-    if fault := fault_of_place(record.placement):
+    if fault := fault_of_place(record.placement) or fault_of_caps(record.placement, record.variants):
         raise _damaged(folder / "run.json", f"is damaged: {fault}", "restore it from a copy")
     if record.id != folder.name:
         raise _damaged(folder / "run.json", f"is of the run {record.id!r}", "name the folder so again")
-    trials = tuple(
-        _read_trial(record, path) for path in sorted((folder / "trials").glob("[0-9][0-9][0-9]*/trial.json"))
-    )
-    return StoredRun(
-        folder, record, trials, "sealed" if (folder / "manifest.json").is_file() else "incomplete"
-    )
+    return record
+
+
+def _trial_paths(folder: Path) -> list[Path]:
+    return sorted((folder / "trials").glob("[0-9][0-9][0-9]*/trial.json"))
+
+
+def _state(folder: Path) -> State:
+    return "sealed" if is_sealed(folder) else "incomplete"
 
 
 def _read_trial(run: RunRecord, path: Path) -> StoredTrial:
@@ -309,34 +384,6 @@ def _read_trial(run: RunRecord, path: Path) -> StoredTrial:
     if fault := fault_of_trial(record):
         raise _damaged(path, f"is damaged: {fault}", remedy)
     return StoredTrial(record, path.parent)
-
-
-def damaged_files(run: StoredRun) -> tuple[str, ...]:
-    """Return the files of a sealed run that are missing, differ from the manifest, or are not in it.
-
-    Raises UsageError where the manifest itself is damaged.
-    """
-    manifest = run.folder / "manifest.json"
-    try:
-        sums = dict(json.loads(manifest.read_text())["sha256"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise _damaged(manifest, "can't be read", "restore it from a copy") from error
-    inside = run.folder.resolve()
-    damaged = (
-        name
-        for name, due in sums.items()
-        if not (path := (run.folder / name).resolve()).is_relative_to(inside)
-        or not path.is_file()
-        or checksum(path) != due
-    )
-    added = sorted({str(path.relative_to(run.folder)) for path in _files(run.folder)} - set(sums))
-    return (*damaged, *added)
-
-
-def insist_on_seal(run: StoredRun) -> None:
-    """Raise GateFailed where a sealed run is not what it was when it was sealed."""
-    if run.state == "sealed" and (damaged := damaged_files(run)):
-        raise GateFailed(f"changed since it was sealed: {', '.join(damaged)}", where=str(run.folder))
 
 
 def _mask_file(path: Path, secrets: Collection[str]) -> None:
@@ -351,13 +398,23 @@ def write_parquet(path: Path, table: pd.DataFrame) -> None:
     table.to_parquet(path, compression="zstd", index=False)
 
 
-def _read_parquet(path: Path) -> pd.DataFrame:
-    import pandas as pd  # late: most commands need no table
+def _read_parquet(path: Path, columns: Sequence[str]) -> Columns:
+    """Return a table's columns; one that is asked for and was not stored yet is None throughout.
+
+    Without pandas, whose frames cost ten times as much as the reading.
+    """
+    from pyarrow import BufferReader  # late: most commands need no table
+    from pyarrow.parquet import ParquetFile
 
     try:
-        return pd.read_parquet(path) if path.exists() else pd.DataFrame()
+        file = ParquetFile(BufferReader(path.read_bytes()))
+        asked = list(columns) or None
+        read: dict[str, list[Any]] = file.read(columns=asked, use_threads=False).to_pydict()
+    except FileNotFoundError:
+        return dict.fromkeys(columns, ())
     except (OSError, ValueError) as error:  # what pyarrow raises is a ValueError
         raise _unreadable(path, error) from error
+    return read | {name: [None] * file.metadata.num_rows for name in columns if name not in read}
 
 
 def _unreadable(path: Path, error: Exception) -> UsageError:
@@ -387,7 +444,3 @@ def _load(kind: TypeAdapter[_Record], path: Path, remedy: str) -> _Record:
 
 def _damaged(path: Path, what: str, remedy: str) -> UsageError:
     return UsageError(what, where=str(path), remedy=remedy)
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    return (path for path in folder.rglob("*") if path.is_file() and path.name != "manifest.json")

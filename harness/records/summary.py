@@ -76,6 +76,8 @@ class VariantLabel:
     settings: Mapping[str, Setting]
     versions: Mapping[str, str]
     replica: int
+    cpus: float | None = None
+    """Its own cap; the run's where None, as in summaries of before variants could have one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +161,57 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
+class ScalingPoint:
+    """One level of a curve, over its valid trials; figures are None where it has none: a gap."""
+
+    level: float
+    trials: int
+    valid_trials: int
+    requests_per_s: Figure | None
+    response_p99_ms: Figure | None
+    cpu_us_per_request: Figure | None
+    efficiency_percent: Figure | None
+    """Requests/s for each of the level, of those at the lowest level measured; paired by block."""
+    residual_percent: float | None
+    """What was measured over what the fitted law says, less 100 %; None without a fit."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScalingFit:
+    """The Universal Scalability Law, fitted to requests/s by level."""
+
+    rate_per_s: Figure
+    """λ: requests/s of one, by the law."""
+    contention: Figure
+    """α."""
+    coherence: Figure
+    """β."""
+    peak: Figure | None
+    """The level of the most requests/s, where that lies between the levels measured; a bound beyond them is
+    None. None where the peak is beyond, and of a poor fit."""
+    greatest_residual_percent: float
+    poor: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ScalingCurve:
+    """How one variant's throughput goes with one thing that was varied, all else equal."""
+
+    variant: str
+    """What its rows have in common."""
+    scenario: str
+    load: Load
+    """The one with the most users where these were varied."""
+    varied: str
+    """`users`, `cpus`, or a setting's name."""
+    points: tuple[ScalingPoint, ...]
+    """The lowest level first."""
+    fit: ScalingFit | None
+    no_fit: str
+    """Why there is no fit; empty where there is one."""
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
     """A whole run."""
 
@@ -167,3 +220,5 @@ class Summary:
     suite: str
     cells: tuple[CellSummary, ...]
     comparisons: tuple[Comparison, ...]
+    scaling: tuple[ScalingCurve, ...] = ()
+    """None in summaries of before it was looked at."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import fields
 from typing import Any
 
 import pydantic
@@ -55,14 +55,16 @@ def round_figure(value: float) -> float | None:
     return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None
 
 
-def _plain(value: object) -> Any:  # noqa: ANN401 - whatever JSON can hold
-    if is_dataclass(value):
-        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever JSON can hold
+    if value is None or isinstance(value, str | int):  # most are
+        return value
+    if isinstance(value, float):
+        return round_figure(value)
     if isinstance(value, Mapping):
         return {key: _plain(value[key]) for key in sorted(value)}
     if isinstance(value, tuple | list):
         return [_plain(item) for item in value]
-    return round_figure(value) if isinstance(value, float) else value
+    return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
 
 
 _REBUILD = "rebuild it from the stored trials with `webdyno report RUN`"

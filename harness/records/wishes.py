@@ -1,6 +1,7 @@
 """A variant as a user names it: its folder, and in what it shall differ from its manifest.
 
     flask-gunicorn[threads=32,workers=2]@flask==3.0.0@python3.12
+    flask-gunicorn[cpus=0.5]
     fastapi-uvicorn@fastapi@git+https://host/path@branch
 
 Such a name has one canonical form, which is the label of a row of its own everywhere.
@@ -25,6 +26,10 @@ _PACKAGE = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
 _ID = re.compile(r"[^\[@]*")
 _SETTINGS = re.compile(r"\[([^\[\]]*)\]")
 _SETTING = re.compile(r"([a-z][a-z0-9_]*)=([!-+\--Z\\^-~]+)")
+_CPUS = "cpus"
+"""What a name has among its settings and no manifest can: a cap of the row's own."""
+_LEAST_CPUS, _MOST_CPUS = 0.01, 10_000
+"""The kernel's least quota, and more than there is anywhere."""
 _PYTHON = re.compile(r"@python([0-9]+\.[0-9]+)(?=[@\[]|\Z)")
 _VERSION = re.compile(rf"@({_PACKAGE})==([A-Za-z0-9.!+_-]+)(?=[@\[]|\Z)")
 _SOURCE = re.compile(
@@ -38,17 +43,20 @@ class Wish:
     """A variant, and in what it shall differ from its manifest."""
 
     id: str
-    """The variant's, which is its folder's name."""
+    """The variant's: its folder's name, with the checkout behind it where that name is taken."""
     settings: tuple[tuple[str, Setting], ...] = ()
     """In the order of their names."""
     versions: tuple[tuple[str, str], ...] = ()
     """By normalised name of a package, in their order: `==3.0.0`, or `git+https://host/path@branch`."""
     python: str | None = None
     """Such as `3.12`."""
+    cpus: float | None = None
+    """A cap of CPUs of its own."""
 
     def __str__(self) -> str:
         """Return the canonical name, which `parse` reads."""
-        settings = ",".join(f"{name}={value}" for name, value in self.settings)
+        cap = () if self.cpus is None else ((_CPUS, f"{self.cpus:g}"),)
+        settings = ",".join(f"{name}={value}" for name, value in sorted((*self.settings, *cap)))
         versions = (f"@{name}{_joined(version)}" for name, version in self.versions)
         python = f"@python{self.python}" if self.python else ""
         return self.id + (f"[{settings}]" if settings else "") + "".join(versions) + python
@@ -84,7 +92,14 @@ def parse(text: str) -> Wish:
         twice = [name for name in names if names.count(name) > 1]
         if twice:
             raise UsageError(f"says {twice[0]} twice", where=text, remedy="give each one value")
-    return Wish(start[0], tuple(sorted(settings)), tuple(sorted(versions)), pythons[0] if pythons else None)
+    cap = [_cap(text, value) for name, value in settings if name == _CPUS]
+    return Wish(
+        id=start[0],
+        settings=tuple(sorted(pair for pair in settings if pair[0] != _CPUS)),
+        versions=tuple(sorted(versions)),
+        python=pythons[0] if pythons else None,
+        cpus=cap[0] if cap else None,
+    )
 
 
 def base_of(name: str) -> str:
@@ -137,6 +152,7 @@ def carried_out(wish: Wish, variant: Variant) -> Variant:
             for name, version in wish.versions
         ),
         python=wish.python or variant.python,
+        cpus=wish.cpus,
     )
 
 
@@ -153,6 +169,18 @@ def _setting(text: str, part: str) -> tuple[str, Setting]:
             remedy="write name=value, as in [threads=32]",
         )
     return found[1], int(found[2]) if re.fullmatch(r"[0-9]+", found[2]) else found[2]
+
+
+def _cap(text: str, value: Setting) -> float:
+    """Return a cap with the digits that its name has."""
+    known = re.fullmatch(r"[0-9]*\.?[0-9]+", str(value))
+    if not known or not _LEAST_CPUS <= float(value) <= _MOST_CPUS:
+        raise UsageError(
+            f"{value} CPUs are no cap",
+            where=text,
+            remedy=f"write a number such as [cpus=0.5]; {_LEAST_CPUS:g} is the kernel's least",
+        )
+    return float(f"{float(value):g}")
 
 
 def _packages(variant: Variant) -> set[str]:

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -41,6 +42,16 @@ class Ended:
     status: int
     output: str
     complaint: str
+
+
+def copy_checkout(folder: Path) -> None:
+    """Copy this checkout, without what was made in it; it may be no git repository."""
+
+    def left_out(of: str, names: list[str]) -> list[str]:
+        made = {"results", "reports", "node_modules"} if Path(of) == ROOT else {"__pycache__", "node_modules"}
+        return [name for name in names if name in made or (name.startswith(".") and Path(of) == ROOT)]
+
+    shutil.copytree(ROOT, folder, ignore=left_out)
 
 
 class Home:
@@ -112,12 +123,19 @@ class Home:
         return kept
 
     def processes(self) -> list[int]:
-        """Return every process that belongs to a run of this folder: harness, parties, reaper, installer."""
+        """Return every process that belongs to a run of this folder: harness, parties, reaper, installer.
+
+        One that has gone elsewhere, as a daemon does, still has the variables that it was given.
+        """
         return [pid for pid in _pids() if self._holds(pid)]
 
     def generators(self) -> list[int]:
         """Return the load generators' processes."""
         return [pid for pid in self.processes() if b"locust" in _command_line(pid)]
+
+    def reapers(self) -> list[int]:
+        """Return the processes that clean up once their harness has ended."""
+        return [pid for pid in self.processes() if b"harness.machine.custody.reaper" in _command_line(pid)]
 
     def suts(self) -> list[int]:
         """Return the processes of systems under test."""
@@ -138,6 +156,9 @@ class Home:
         mark = str(self.folder).encode()
         if pid == os.getpid() or mark in _command_line(pid):
             return pid != os.getpid()
+        with contextlib.suppress(OSError):
+            if mark in Path(f"/proc/{pid}/environ").read_bytes():
+                return True
         with contextlib.suppress(OSError):
             if mark in bytes(Path(f"/proc/{pid}/cwd").readlink()):
                 return True

@@ -14,21 +14,11 @@ from pathlib import Path
 import gevent
 import pytest
 import trustme
-from scripted import HELLO, Peer, replies, serving
+from scripted import HELLO, OK, Peer, replies, serving
 from talking import Sources, talking
 
 from harness.ground.errors import UsageError
-from harness.loadgen.pump import EpollSource, WatcherSource
 from harness.loadgen.target import target_of
-
-OK = b"HTTP/1.1 200 OK\r\n"
-
-
-@pytest.fixture(params=[EpollSource, WatcherSource], ids=["epoll", "watchers"])
-def source(request: pytest.FixtureRequest) -> Sources:
-    """Return each source of readiness in turn."""
-    chosen: Sources = request.param
-    return chosen
 
 
 @pytest.fixture(scope="module")

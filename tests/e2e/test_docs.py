@@ -10,7 +10,6 @@ from typing import get_args
 
 import click
 import pytest
-import served
 from documentation import (
     DOCUMENTS,
     ROOT,
@@ -29,14 +28,11 @@ from documentation import (
 )
 
 from harness.ground import errors, model
-from harness.ground.model import Caps
 from harness.ground.observations import TrialRecord
 from harness.judgement.rules import RULES
 from harness.machine.services.catalogue import STARTERS
-from harness.machine.services.postgres_cluster import SETTINGS
-from harness.output import plots, tables
+from harness.output import plots, table_formats
 from harness.records import loads, manifest, plan
-from harness.records.project import Project
 from harness.records.store import RunRecord
 
 
@@ -65,8 +61,10 @@ def test_reference_lists_every_flag() -> None:
 
 def test_reference_lists_every_key() -> None:
     """The tables of keys are those that the readers of the files take."""
-    assert set(keys(section("docs/reference.md", "## variant.toml"))) == set(manifest._Manifest.model_fields)
-    suite = {*plan._Suite.model_fields, *(f"load.{key}" for key in loads.LoadKeys.model_fields)}
+    assert set(keys(section("docs/reference.md", "## variant.toml"))) == set(
+        manifest.ManifestKeys.model_fields
+    )
+    suite = {*plan.SuiteKeys.model_fields, *(f"load.{key}" for key in loads.LoadKeys.model_fields)}
     suite |= {f"matrix.{key}" for key in plan._Matrix.model_fields}
     assert set(keys(section("docs/reference.md", "## Suites"))) == suite
     prose = section("docs/reference.md", "## variant.toml")
@@ -157,27 +155,9 @@ def test_architecture_names_every_package() -> None:
     assert set(keys(section("docs/architecture.md", "## The packages of `harness/`"))) == packages
 
 
-def test_fairness_states_the_settings() -> None:
-    """The table of servers' settings is that of the variants' files, and every value reaches the server."""
-    variants = Project(ROOT).variants()
-    table = rows(section("docs/fairness.md", "## Servers"))
-    for column, name in enumerate(served.VARIANTS, 1):
-        written = {row[0].strip("`"): row[column].strip("`") for row in table if row[column] != "–"}
-        variant = variants[name]
-        assert written == {key: str(value) for key, value in variant.settings.items()}
-        command = manifest.start_command(variant, host="h", port=1, caps=Caps(2, 1 << 30), settings={})
-        assert all(value.replace("{cpus}", "2") in command for value in written.values())
-
-
-def test_fairness_states_postgresqls_settings() -> None:
-    """Each setting of PostgreSQL in the documentation is one that the server is started with."""
-    (block,) = blocks(text_of("docs/fairness.md"), "ini")
-    assert all(line in SETTINGS.read_text().splitlines() for line in block.splitlines())
-
-
 def test_reports_list_their_files() -> None:
     """The files of a report are listed with their names."""
     listed = set(keys(text_of("reports/README.md")))
     made = {"index.html", "tables.md", "summary.json"}
-    made |= {f"{kind}.csv" for kind in tables.TITLES} | {f"{name}.png" for name in plots.NAMES}
+    made |= {*table_formats.CSV_NAMES, *(f"{name}.png" for name in plots.NAMES)}
     assert listed == made

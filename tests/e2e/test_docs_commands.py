@@ -44,6 +44,8 @@ NOT_RUN = {
     "webdyno run --suite smoke --scenario hello --variant my-flask": "is the run above with another variant",
     "webdyno run --variant flask-gunicorn --variant 'flask-gunicorn@flask==3.1.0' --blocks 10": "takes "
     "minutes; one block of it is run",
+    "webdyno run --variant fastapi-uvicorn --variant fastapi-uvicorn~other-checkout "
+    "--apps ../other-checkout": "test_checkouts.py runs these two, with a clone",
     "pip install path/to/webdyno": "is what made the environment of this test",
     "locust -f locustfile.py -H http://127.0.0.1:8000": "test_locust.py runs it on a server of its own",
     "VARIANT=flask-gunicorn docker compose up --build": "test_compose.py runs it",
@@ -59,9 +61,19 @@ NOT_RUN = {
     "webdyno new-variant my-bottle --like flask-gunicorn": "test_docs_how_to.py runs it",
     "webdyno verify my-bottle": "likewise",
     "webdyno run --suite smoke --scenario hello --variant flask-gunicorn --variant my-bottle": "likewise",
+    "webdyno new-variant flask-shop --like flask-gunicorn --apps mine": "likewise",
+    "webdyno new-scenario shop --apps mine": "likewise",
+    "webdyno verify flask-shop --apps mine": "likewise",
+    "webdyno run --suite mine/shop.toml --apps mine": "likewise",
     "webdyno calibrate": "takes half a minute; each run calibrates",
+    "make bench SUITE=smoke": "test_docs_tutorial.py runs what it runs",
+    'export PATH="$PWD/.venv/bin:$PATH"': "each of these tests has webdyno on its path",
+    "webdyno run --scenario hello --variant flask-gunicorn --variant 'flask-gunicorn[workers=2]' "
+    "--seconds 6": "test_docs_tutorial.py runs it",
 }
 """Documented commands that no test runs, with the reason."""
+NOT_HERE = ("my-flask", "my-bottle", "fastapi-uvicorn~other-checkout")
+"""Variants that the user has made, or has elsewhere."""
 
 
 def test_every_command_is_run_or_excused() -> None:
@@ -81,10 +93,10 @@ def test_every_flag_of_a_command_exists(command: str) -> None:
     _, name, *arguments = shlex.split(command)
     context = command_of(name).make_context(name, arguments)
     project = Project(ROOT)
-    if "suite" in context.params:
+    if context.params.get("suite") not in (None, "mine/shop.toml"):
         project.suite(context.params["suite"])
     for variant in context.params.get("variant", ()):
-        assert base_of(variant) in project.variants() or variant in ("my-flask", "my-bottle")
+        assert base_of(variant) in project.variants() or variant in NOT_HERE
     for scenario in context.params.get("scenario", ()):
         assert scenario in project.scenarios()
 
@@ -185,11 +197,13 @@ def test_every_command_does_what_it_says(checkout: Path) -> None:
             run = Results(checkout / "results").find("latest")
             assert run.state == "sealed"
             assert files_of(run.folder) == listed
-            assert list(run.trials[0].series().columns) == listed_after("`series.parquet`:")
-            assert list(run.trials[0].samples().columns) == listed_after("`samples.parquet`:")
+            assert list(run.trials[0].series()) == listed_after("`series.parquet`:")
+            assert list(run.trials[0].samples()) == listed_after("`samples.parquet`:")
             reports = {path.name for path in (checkout / "reports" / run.id).iterdir()}
             due = set(keys(text_of("reports/README.md")))
-            drawn = any(cell.valid_trials for cell in judge(run).cells)
+            summary = judge(run)
+            drawn = any(cell.valid_trials for cell in summary.cells)
+            due = {name for name in due if summary.scaling or not name.startswith("scaling")}
             assert reports == (due if drawn else {name for name in due if not name.endswith(".png")})
     assert not list((checkout / "state").glob("*"))
 

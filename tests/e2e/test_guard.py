@@ -106,6 +106,19 @@ def holder(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Holder]:
     kill(holder.processes())
 
 
+def test_whoever_asks_is_told_who_holds_the_machine(tmp_path: Path) -> None:
+    """The holder's name is there for the second who is refused as for the first, and gone with the holder."""
+    lock = tmp_path / "lock"
+    with machine_lock("holder", lock):
+        for _ in range(2):
+            with (
+                pytest.raises(EnvironmentUnfit, match="another run is going on: holder"),
+                machine_lock("o", lock),
+            ):
+                pass
+    assert lock.read_text() == ""
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("moment", range(10))
 def test_nothing_outlives_a_kill(tmp_path: Path, moment: int) -> None:

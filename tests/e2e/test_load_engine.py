@@ -80,13 +80,14 @@ def test_a_stall_counts_from_the_intended_send(tmp_path: Path) -> None:
 def test_think_time_and_waiting_fill_the_window(tmp_path: Path) -> None:
     """With think time, also where it outlasts the window, waiting and thinking add up to users x window.
 
-    That is Little's law of time.
+    That is Little's law of time. Some 800 pauses are drawn, whose mean chance moves by 4 %.
     """
-    load = Load("closed", 30, think_s=0.5)
+    users = 200
+    load = Load("closed", users, think_s=0.5)
     with serving(tmp_path, "plateaus") as base_url:
         driven = drive(tmp_path / "g", base_url, load, QUICK)
     found = driven.told.load
-    assert (found.in_flight_ns + found.thinking_ns) / (30 * 2e9) == pytest.approx(1, abs=0.01)
+    assert (found.in_flight_ns + found.thinking_ns) / (users * 2e9) == pytest.approx(1, abs=0.01)
     assert found.thinking_ns / found.requests == pytest.approx(0.5e9, rel=0.15)
 
 
@@ -226,6 +227,20 @@ def test_task_sets_end_with_the_window(tmp_path: Path) -> None:
     assert (load.censored, load.errors, load.mistakes) == (0, 0, ())
     assert load.sent == arrived + 10
     assert driven.told.phases.drained_ns - driven.told.phases.window_end_ns < 0.5e9
+
+
+def test_users_who_end_while_the_watch_does_are_counted_once(tmp_path: Path) -> None:
+    """A user of a schedule who wakes after the window and closes its connection is counted no second time."""
+    text = (
+        "import gevent\nfrom harness.loadgen import ensemble\nclass Slow(ensemble.Watch):\n"
+        "    def run(self):\n        super().run()\n        gevent.sleep(0.5)\nensemble.Watch = Slow\n"
+    )
+    folder, load = tmp_path / "g", Load("rate", 6, 30.0, arrivals="constant")
+    with serving(tmp_path, "plateaus") as base_url:
+        mine = scenario(tmp_path, text + HELLO_AGAIN)
+        found = finish(start(folder, base_url, load, QUICK, scenario=mine), folder).told.load
+    assert found.requests > 0
+    assert found.delivered == found.sent
 
 
 def fail(folder: Path, mine: Scenario, processes: int = 1, load: Load = FEW) -> Driven:

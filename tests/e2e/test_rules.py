@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 from parties import as_root
-from running import APPS, Home, codes
+from running import APPS, ROOT, Home, codes
 
 from harness.judgement.rules import BY_CODE
-from harness.records.manifest import load_variant
+from harness.records.manifest import find_scenarios, load_variant
 from harness.records.plan import lay_out, load_suite
 
 pytestmark = [as_root, pytest.mark.slow, pytest.mark.alone]
@@ -128,7 +128,7 @@ def seed_of(suite: Path, orders: int) -> int:
     parsed = load_suite(suite)
     variants = {name: load_variant(suite.parent / "apps" / name) for name in parsed.variants}
     for seed in itertools.count():
-        trials = lay_out(parsed, variants, seed).trials
+        trials = lay_out(parsed, variants, find_scenarios(ROOT / "scenarios"), seed).trials
         first = [one.cell.replica for one, _ in zip(trials[::2], trials[1::2], strict=True)]
         if len(set(first)) == orders:
             return seed

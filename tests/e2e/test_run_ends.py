@@ -116,8 +116,11 @@ def test_a_killed_generator_spoils_its_trial_alone(home: Home) -> None:
         command.await_load()
         kill(home.generators())
         ended = command.end()
-    assert ended.status == 0, ended  # the other block's trial is valid
+    assert ended.status in (0, 4), ended  # on a busy machine the other block's trial is invalid, too
     assert "the generator ended with status -9" in ended.output
+    other = json.loads((home.folders()[-1] / "trials/002/trial.json").read_bytes())
+    assert other["failure"] is None
+    assert other["load"]["requests"] > 0
     failed = json.loads((home.folders()[-1] / "trials/001/trial.json").read_bytes())
     assert "the generator ended with status -9" in failed["failure"]
     assert failed["load"] is None
@@ -157,11 +160,12 @@ def test_a_full_disk_ends_the_run_with_what_is_kept(home: Home) -> None:
 
 
 def test_a_log_without_end_fills_no_disk(home: Home) -> None:
-    """A variant that writes 90 MB into its log is measured all the same; the log ends at its bound."""
+    """A variant that never ceases to write into its log is measured all the same; that ends at its bound."""
     home.suite(variants='["wordy"]', blocks="1")
     folder = home.folder / "apps/wordy"
     folder.mkdir()
-    words = f"head -c 90000000 /dev/zero & exec python -B {APPS / 'server.py'} --port {{port}}"
+    without_end = "while :; do yes 2>&1; sleep 0.1; done"
+    words = f"{without_end} & exec python -B {APPS / 'server.py'} --port {{port}}"
     (folder / "variant.toml").write_text(
         'framework = "x"\nserver = "x"\ninterface = "x"\nconcurrency = "x"\n'
         f'start = ["sh", "-c", "{words}"]\n'
@@ -171,6 +175,26 @@ def test_a_log_without_end_fills_no_disk(home: Home) -> None:
     assert "cells without a valid trial" not in ended.output
     (log,) = home.results.glob("*/trials/001/sut.log")
     assert log.stat().st_size == 32 << 20
+
+
+def test_clean_collects_what_a_run_and_its_reaper_left(home: Home, tmp_path: Path) -> None:
+    """`webdyno clean` ends all that a killed run without a reaper left, and touches none that goes on."""
+    home.environment["WEBDYNO_DOCKER"] = "off"  # an engine here has others' images, too
+    other = Home(tmp_path / "other")
+    for name in ("WEBDYNO_DOCKER", "WEBDYNO_LOCK", "WEBDYNO_STATE"):
+        other.environment[name] = home.environment[name]
+    with home.run() as command:
+        command.await_load()
+        refused = other.do("clean")
+        assert (refused.status, f"(pid {command.child.pid})" in refused.complaint) == (3, True), refused
+        assert home.suts()
+        kill([*home.reapers(), command.child.pid])
+        command.child.wait()
+        left = home.left({command.child.pid})
+        assert all(word in str(left) for word in ("process", "/sys/fs/cgroup", "journal")), left
+        cleaned = other.do("clean")
+        assert (cleaned.status, "nothing of a run is left" in cleaned.output) == (0, True), cleaned
+        assert home.left({command.child.pid}) == []
 
 
 def test_serve_until_ctrl_c(home: Home, tmp_path: Path) -> None:

@@ -84,6 +84,11 @@ SOON = [
         ("ended with status 0 and left 1 other processes behind", "stay in the foreground"),
     ),
     Mistake(
+        "is a daemon",
+        f"cd /; setsid {SERVER} --port {{port}} --pause-s 60 >/dev/null 2>&1 & exit 0",
+        ("ended with status 0 and left 1 other processes behind", "stay in the foreground"),
+    ),
+    Mistake(
         "forks without end",
         "f() {{ f | f & }}; f; sleep 1; exit 5 # {port}",
         ("ended with status", "other processes behind"),
@@ -124,7 +129,7 @@ def test_a_start_that_never_answers_is_given_up(tmp_path: Path) -> None:
         with commands[mistake.name] as command:
             ended = command.end(bound_s=150)
         assert ended.status == 4, ended
-        for words in mistake.says:
+        for words in (*mistake.says, f"`start` in {homes[mistake.name].folder}/apps/mine/variant.toml"):
             assert words in told(ended), ended
 
 

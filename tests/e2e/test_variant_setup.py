@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from parties import as_root
-from running import APPS, Home
+from parties import as_root, until
+from running import APPS, LEFT_WITHIN_S, Home
 
 pytestmark = [as_root, pytest.mark.slow]
 SETUP = """
@@ -17,7 +17,7 @@ pwd > where
 mkdir -p node_modules/made
 echo '{"name": "made", "version": "1.2.3"}' > node_modules/made/package.json
 setsid sleep 600 &
-echo again >> "$PWD/times"
+echo $! > begun
 """
 
 
@@ -33,7 +33,8 @@ def home(tmp_path: Path) -> Home:
     (folder / "variant.toml").write_text(
         'framework = "x"\nserver = "x"\ninterface = "x"\nconcurrency = "x"\nimplements = ["hello"]\n'
         'language = "Shell"\nsetup = ["sh", "setup.sh"]\n'
-        f"start = ['sh', '-c', 'test -f who && exec python -B {APPS / 'server.py'} --port {{port}}']\n"
+        f"start = ['sh', '-c', 'test -f who && ! grep -qs sleep /proc/$(cat begun)/cmdline && "
+        f"exec python -B {APPS / 'server.py'} --port {{port}}']\n"
     )
     return home
 
@@ -45,11 +46,13 @@ def made(tmp_path: Path) -> list[Path]:
 
 def test_a_setup_is_run_once_and_anew_where_files_change(home: Home, tmp_path: Path) -> None:
     """It runs as nobody, with variables of its own; what it starts ends with it; a copy holds all of it."""
+    begun = []
     for _ in range(2):
         ended = home.do("verify", "mine")
         assert ended.status == 0, ended
-    (copy,) = made(tmp_path)
-    assert (copy / "times").read_text() == "again\n"
+        (copy,) = made(tmp_path)
+        begun.append((copy / "begun").read_text())
+    assert begun[0] == begun[1]
     assert (copy / "who").read_text() == "65534\n"
     assert (copy / "where").read_text() == f"{copy}\n"
     assert "A_SECRET" not in (copy / "variables").read_text().split()
@@ -83,6 +86,20 @@ def test_a_setup_that_fails_is_told(
     assert not [path for path in (tmp_path / "cache/setups").iterdir() if path.is_dir()]
     path.write_text(SETUP)
     assert home.do("verify", "mine").status == 0
+
+
+def test_a_setup_that_was_killed_is_run_anew(home: Home, tmp_path: Path) -> None:
+    """What a setup had made until its harness was killed is not taken for the whole of it."""
+    path = home.folder / "apps/mine/setup.sh"
+    path.write_text(f"echo > half; until test -e {tmp_path}/go; do sleep 0.1; done; {SETUP}")
+    with home.start("verify", "mine") as command:
+        assert until(lambda: list((tmp_path / "cache/setups").glob("*/mine/half")))
+        command.child.kill()
+        command.child.wait()
+        assert until(lambda: not home.left({command.child.pid}), bound_s=LEFT_WITHIN_S)
+    (tmp_path / "go").touch()
+    assert home.do("verify", "mine").status == 0
+    assert len(made(tmp_path)) == 1
 
 
 def test_a_program_that_is_not_there_is_told(home: Home) -> None:

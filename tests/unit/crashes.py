@@ -17,7 +17,8 @@ from types import FrameType
 import synthetic
 
 from harness.records.disk import write
-from harness.records.store import Results, StoredRun, damaged_files
+from harness.records.seal import damaged_files
+from harness.records.store import Results, StoredRun
 
 STEPS = {"open", "write", "flush", "fsync", "close", "rename", "replace", "mkdir", "rmdir", "unlink"}
 
@@ -65,7 +66,7 @@ def found(store: Results, made: StoredRun) -> dict[str, object]:
         assert (trial.folder / "latency.hlog").read_bytes() == b"#[" + bytes(100)
     if stored.state == "sealed":
         assert not stored.missing
-        assert not damaged_files(stored)
+        assert not damaged_files(stored.folder)
     return {"state": stored.state, "kept": len(stored.trials)}
 
 

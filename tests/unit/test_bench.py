@@ -7,8 +7,9 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from synthetic import PLACEMENT
 
-from harness.ground.model import Cell, Load, PlannedTrial, Scenario, Timing
+from harness.ground.model import Caps, Cell, Load, Placement, PlannedTrial, Scenario, Timing
 from harness.lifecycle import bench as module
 from harness.lifecycle.bench import Bench, Job
 from harness.machine.services.catalogue import given_by
@@ -49,12 +50,12 @@ def test_a_trial_is_given_what_its_scenario_needs(monkeypatch: pytest.MonkeyPatc
         "limited": ("rate-limit",),
     }
     scenarios = {name: Scenario(name, "", needed, ()) for name, needed in needs.items()}
-    job = SimpleNamespace(scenarios=scenarios, placement=None, network="host")
+    job = SimpleNamespace(scenarios=scenarios, placement=PLACEMENT, network="host")
     anything: Any = None
     bench = Bench(
         cast(Job, job), anything, {"x": anything}, cast(Any, tuple(services)), Path(), Path(), anything
     )
-    variant: Any = SimpleNamespace(id="x")
+    variant: Any = SimpleNamespace(id="x", cpus=None)
     for number, name in enumerate(needs, 1):
         trial = PlannedTrial(number, 1, Cell("x", name, Load("closed", 1)))
         bench.start(variant, trial, port=1, log=Path())
@@ -67,6 +68,22 @@ def test_a_trial_is_given_what_its_scenario_needs(monkeypatch: pytest.MonkeyPatc
         *(everything, everything | limited),
     ]
     assert [service.resets for service in services] == [6, 6, 6, 6]
+
+
+def test_a_variant_is_started_under_its_own_cap(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where its name has a cap that one is handed on, on as many CPUs as it needs; else it is the run's."""
+    started: list[Placement] = []
+    monkeypatch.setattr(module, "start_sut", lambda *_, placement, **__: started.append(placement))
+    wide = replace(PLACEMENT, sut_cpus=(0, 1, 2), caps=Caps(3.0, 1 << 30))
+    anything: Any = None
+    job: Any = SimpleNamespace(scenarios={}, placement=wide, network="host")
+    bench = Bench(job, anything, {"x": anything}, (), Path(), Path(), anything)
+    for cpus in (None, 0.5, 1.0, 1.5, 3.0):
+        variant: Any = SimpleNamespace(id="x", cpus=cpus)
+        bench.start(variant, None, port=1, log=Path())
+    assert started[0] == wide
+    assert [one.caps for one in started[1:]] == [Caps(cpus, 1 << 30) for cpus in (0.5, 1.0, 1.5, 3.0)]
+    assert [one.sut_cpus for one in started[1:]] == [(0,), (0,), (0, 1), (0, 1, 2)]
 
 
 def test_a_service_is_started_once_and_not_for_nobody() -> None:

@@ -1,4 +1,5 @@
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,9 +11,11 @@ from scipy.stats import ttest_ind
 from harness.cli.main import run_command_line
 from harness.ground import stats
 from harness.ground.errors import UsageError
-from harness.judgement.changes import Change, Difference, changes_between, differences
+from harness.ground.model import Load
+from harness.judgement.changes import Change, Difference, compare_runs, differences
 from harness.judgement.gates import Gate, broken_gates, idle_gates, parse_gate, unchecked_gates
 from harness.output import change_tables
+from harness.output.change_headline import headline
 from harness.records.store import StoredRun
 
 FASTAPI, FLASK = synthetic.BASE_SPEEDS["fastapi-uvicorn"], synthetic.BASE_SPEEDS["flask-gunicorn"]
@@ -60,7 +63,7 @@ def test_few_or_equal_values_have_no_division_by_zero() -> None:
 
 def test_a_slower_variant_is_found_and_the_other_is_a_tie() -> None:
     """15 % fewer requests/s are called slower, with the truth inside the interval; noise is a tie."""
-    changes = changes_between(BASE, SLOWER)
+    changes = compare_runs(BASE, SLOWER).changes
     flask = of(changes, "flask-gunicorn")
     assert flask.verdict == "slower"
     assert flask.low is not None
@@ -72,13 +75,13 @@ def test_a_slower_variant_is_found_and_the_other_is_a_tie() -> None:
 
 def test_no_change_breaks_no_gate() -> None:
     """The same variant twice passes a gate of 5 %."""
-    assert broken_gates([Gate("requests_per_s", -5.0)], changes_between(BASE, SAME)) == ()
+    assert broken_gates([Gate("requests_per_s", -5.0)], compare_runs(BASE, SAME).changes) == ()
 
 
 def test_a_gate_needs_effect_and_interval() -> None:
     """A fall past the bound breaks it only where the interval leaves out 1 and the floor is passed."""
     gate = Gate("requests_per_s", -5.0)
-    flask = of(changes_between(BASE, SLOWER), "flask-gunicorn")
+    flask = of(compare_runs(BASE, SLOWER).changes, "flask-gunicorn")
     assert broken_gates([gate], [flask]) == ((gate, flask),)
     assert broken_gates([Gate("requests_per_s", -30.0)], [flask]) == ()
     assert broken_gates([gate], [replace(flask, high=1.01)]) == ()
@@ -88,7 +91,7 @@ def test_a_gate_needs_effect_and_interval() -> None:
 
 def test_a_rise_is_a_gate_of_its_own() -> None:
     """CPU per request that rises by 18 % passes `> 25%` and breaks `> 10%`."""
-    cpu = of(changes_between(BASE, SLOWER), "flask-gunicorn", "cpu.us_per_request")
+    cpu = of(compare_runs(BASE, SLOWER).changes, "flask-gunicorn", "cpu.us_per_request")
     assert broken_gates([Gate("cpu.us_per_request", 10.0)], [cpu])
     assert not broken_gates([Gate("cpu.us_per_request", 25.0)], [cpu])
     assert not broken_gates([Gate("cpu.us_per_request", 10.0)], [replace(cpu, low=0.99)])
@@ -97,20 +100,20 @@ def test_a_rise_is_a_gate_of_its_own() -> None:
 def test_what_has_no_interval_is_unchecked_and_does_not_pass() -> None:
     """One trial a side, or none that is valid, leaves a gate unchecked, which is told."""
     gate = Gate("requests_per_s", -5.0)
-    single = changes_between(made("a", blocks=1), made("b", blocks=1))
+    single = compare_runs(made("a", blocks=1), made("b", blocks=1)).changes
     assert {change.variant for _, change in unchecked_gates([gate], single)} == {
         "fastapi-uvicorn",
         "flask-gunicorn",
     }
     spoilt = synthetic.with_errors(SLOWER, "flask-gunicorn", "hello", range(1, 7))
-    (unchecked,) = unchecked_gates([gate], changes_between(BASE, spoilt))
+    (unchecked,) = unchecked_gates([gate], compare_runs(BASE, spoilt).changes)
     assert (unchecked[1].verdict, unchecked[1].trials) == ("invalid", (6, 0))
 
 
 def test_what_neither_run_measured_does_not_pass() -> None:
     """A cell that both runs planned and neither reached is told, and leaves a gate unchecked."""
     gate = Gate("requests_per_s", -5.0)
-    changes = changes_between(replace(BASE, trials=()), replace(SAME, trials=()))
+    changes = compare_runs(replace(BASE, trials=()), replace(SAME, trials=())).changes
     assert {(change.variant, change.verdict) for change in changes} == {
         ("fastapi-uvicorn", "invalid"),
         ("flask-gunicorn", "invalid"),
@@ -120,7 +123,7 @@ def test_what_neither_run_measured_does_not_pass() -> None:
 
 def test_a_given_rate_is_not_compared_and_a_gate_on_it_holds_nothing() -> None:
     """Under `rate` requests/s are no result: no change is told, and a gate on them is idle."""
-    changes = changes_between(synthetic.at_a_rate(BASE), synthetic.at_a_rate(SLOWER))
+    changes = compare_runs(synthetic.at_a_rate(BASE), synthetic.at_a_rate(SLOWER)).changes
     gates = [Gate("requests_per_s", -5.0), Gate("response_ms.p50", 5.0)]
     assert "requests_per_s" not in {change.metric for change in changes}
     assert idle_gates(gates, changes) == (gates[0],)
@@ -173,10 +176,33 @@ def test_machines_and_caps_forbid_versions_tell() -> None:
     assert differences(BASE, SAME) == ()
 
 
+def test_another_way_to_start_tells() -> None:
+    """A server that is started otherwise may be the question itself, so nobody reads that nothing differs."""
+    flask = replace(SAME.variants[1], start=("gunicorn", "--threads", "4"))
+    other = replace(SAME, record=replace(SAME.record, variants=(SAME.variants[0], flask)))
+    (told,) = differences(BASE, other)
+    assert told == Difference(
+        "flask-gunicorn: start", "gunicorn --bind '{host}:{port}'", "gunicorn --threads 4", "tells"
+    )
+
+
+def test_versions_that_no_trial_told_are_no_difference() -> None:
+    """A run that ended before a variant was measured says nothing of its versions."""
+    assert differences(BASE, replace(SAME, trials=())) == ()
+
+
 def test_a_difference_is_one_line_whatever_a_record_holds() -> None:
     """Keys and values come from what somebody wrote: neither begins a line of its own."""
     forged = Difference("flask: x\nforbids: y", "1\r2", "3\n4", "tells")
     assert change_tables.difference_in_words(forged) == "flask: x forbids: y: 1 2 → 3 4"
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the command find a project that is not this one: it writes into its reports."""
+    for name in ("apps", "scenarios"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture
@@ -220,8 +246,52 @@ def test_the_command_speaks_json_and_markdown(results: Path, capsys: pytest.Capt
     assert run_command_line([*words, "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert {change["verdict"] for change in document["changes"]} >= {"slower", "tie"}
+    assert document["headline"].startswith("flask-gunicorn on hello is slower: requests/s -1")
     assert run_command_line([*words, "--markdown"]) == 0
     assert "| flask-gunicorn | requests/s |" in capsys.readouterr().out
+
+
+def test_the_command_writes_a_page_and_lists_it(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The page stands in a folder of both runs, whatever is printed, and the page of all runs links it."""
+    name = f"{BASE.id}..{SLOWER.id}"
+    for flags in ([], ["--json"], ["--markdown"]):
+        assert run_command_line(["compare", BASE.id, SLOWER.id, "--results", str(results), *flags]) == 0
+        told = capsys.readouterr().out
+        assert (f"{name}/index.html" in told) is (not flags)
+        written = {path.name for path in (results / "reports" / name).iterdir()}
+        assert written == {"index.html", "changes.json"}
+        if flags == ["--json"]:
+            assert json.loads((results / "reports" / name / "changes.json").read_text()) == json.loads(told)
+    assert f'href="{name}/index.html"' in (results / "reports/index.html").read_text()
+
+
+def test_a_headline_tells_what_changed_most() -> None:
+    """On the metric that ranks: one change with its interval, or how many and the greatest, and the rest."""
+    slower, same = compare_runs(BASE, SLOWER).changes, compare_runs(BASE, SAME).changes
+    assert re.fullmatch(
+        r"flask-gunicorn on hello is slower: requests/s -1\d\.\d\u00a0% "
+        r"\(95\u00a0% interval -1\d\.\d to -1\d\.\d\); "
+        r"no change beyond the noise on 1 cell\.",
+        headline(slower),
+    )
+    assert headline(same) == "No change beyond the noise on 2 cells."
+    both = [replace(of(slower, "fastapi-uvicorn"), verdict="faster"), of(slower, "flask-gunicorn")]
+    assert headline(both).startswith(
+        "1 cell is slower and 1 is faster; most of all flask-gunicorn on hello: "
+    )
+    lost = [replace(one, verdict="invalid", ratio=None) for one in both]
+    assert headline(lost) == "No verdict on any cell: none has a valid trial in both runs."
+    open_ = [replace(both[0], verdict=None), replace(both[1], verdict="invalid", ratio=None)]
+    assert headline(open_) == "No verdict on any cell: one needs 5 valid trials in both runs."
+    assert headline([*same, open_[0]]).endswith("on 2 cells; no verdict on 1.")
+    assert headline([]) == "No answer: neither run planned a cell."
+
+
+def test_a_headline_tells_the_load_where_there_are_several() -> None:
+    """One scenario under two loads is two cells, which their load tells apart."""
+    one = of(compare_runs(BASE, SLOWER).changes, "flask-gunicorn")
+    other = replace(one, load=Load("closed", 5), verdict="tie")
+    assert "on hello (closed, 1000 users) is slower" in headline([one, other])
 
 
 def test_a_run_that_changed_since_it_was_sealed_is_not_compared(

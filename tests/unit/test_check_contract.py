@@ -14,7 +14,7 @@ from harness.lifecycle import runner
 from harness.lifecycle.bench import Bench, Job
 from harness.lifecycle.runner import check_contract
 from harness.lifecycle.verify import CaseResult
-from harness.records.contract import Case
+from harness.records.contract import Case, load_cases
 
 CASES: tuple[tuple[str, list[str], list[str]], ...] = (
     ("plain", [], []),
@@ -88,7 +88,7 @@ def contract(tmp_path: Path) -> Path:
 
 def test_what_stands_apart_has_a_start_of_its_own(starts: Starts, contract: Path) -> None:
     """A service that changes every answer is given to the cases that need it, and to no other."""
-    results = check_contract(bench_with("postgres", "rate-limit"), contract, lambda _: None)
+    results = check_contract(bench_with("postgres", "rate-limit"), load_cases(contract), lambda _: None)
     assert starts.given == [{"postgres"}, {"postgres", "rate-limit"}]
     assert starts.asked == [
         ({"postgres"}, ["plain", "needs a database", "without a database", "not limited"]),
@@ -103,19 +103,27 @@ def test_a_variant_that_speaks_no_tls_is_not_asked_by_tls(starts: Starts, contra
     path = contract / "cases" / "some.json"
     path.write_text(path.read_text().replace('"limited, with', '"by TLS, with').replace("rate-limit", "tls"))
     bench = bench_with("postgres", "tls")
-    results = check_contract(bench, contract, lambda _: None)
+    results = check_contract(bench, load_cases(contract), lambda _: None)
     assert starts.given == [{"postgres"}]
     by_name = {case.name: case for case in results["x"]}
     assert by_name["by TLS, with a database"].passed is None
     assert "`tls`" in by_name["by TLS, with a database"].difference
     cast(Any, bench.job).variants["x"] = replace(bench.job.variants["x"], tls=("{tls_cert}",))
-    check_contract(bench, contract, lambda _: None)
+    check_contract(bench, load_cases(contract), lambda _: None)
     assert starts.given[1:] == [{"postgres"}, {"postgres", "tls"}]
 
 
 def test_without_what_stands_apart_there_is_one_start(starts: Starts, contract: Path) -> None:
     """Where no scenario needs such a service the variant is started once, and is asked for everything."""
-    check_contract(bench_with("postgres"), contract, lambda _: None)
+    check_contract(bench_with("postgres"), load_cases(contract), lambda _: None)
     assert starts.given == [{"postgres"}]
     assert starts.asked == [({"postgres"}, [name for name, _, _ in CASES])]
     assert starts.stopped == 1
+
+
+def test_nothing_is_due_of_what_serves_no_scenario(starts: Starts, contract: Path) -> None:
+    """A variant that serves none of the job's scenarios is not even started."""
+    bench = bench_with("postgres")
+    cast(Any, bench.job).variants["x"] = replace(bench.job.variants["x"], implements=("another",))
+    assert check_contract(bench, load_cases(contract), lambda _: None) == {}
+    assert starts.given == []

@@ -10,6 +10,7 @@ import pytest
 import synthetic
 from served import APPS
 
+from harness.cli.claiming import reported_claims
 from harness.cli.main import run_command_line
 from harness.ground.errors import UsageError
 from harness.ground.model import Caps
@@ -18,6 +19,7 @@ from harness.judgement.judge import judge
 from harness.output import claim_tables
 from harness.records.claims import Claim, Claims, Conditions, OfBenchmark, OfCell, OfPair, load_claims
 from harness.records.manifest import find_scenarios
+from harness.records.project import Project
 
 RUN = synthetic.run(scenarios=("hello",), drift=0.001)
 SUMMARY = judge(RUN)
@@ -76,6 +78,19 @@ def test_an_absolute_figure_needs_the_claims_own_caps_and_a_ratio_does_not() -> 
     assert rate.per_core[1] == rate.measured
     assert "3048.8 claimed" in claim_tables.note_in_words(rate)
     assert ratio.verdict == "reproduced"
+
+
+def test_a_row_with_a_cap_of_its_own_is_judged_under_it() -> None:
+    """What the run's cap does not meet, a row's own may, and its requests/s are divided by its own CPUs."""
+    cells = tuple(replace(cell, variant=replace(cell.variant, cpus=0.5)) for cell in SUMMARY.cells)
+    capped = replace(SUMMARY, cells=cells)
+    (half,) = judge_claims([claim(RATE, 7200, cpus=0.5)], capped, ONE_CPU, {})
+    assert half.verdict == "reproduced"
+    (whole,) = judge_claims([claim(RATE, 7200, cpus=1.0)], capped, ONE_CPU, {})
+    assert whole.why == "claimed for 1 CPUs, here 0.5"
+    assert whole.measured is not None
+    assert whole.per_core is not None
+    assert whole.per_core[1].value == pytest.approx(2 * whole.measured.value)
 
 
 def test_a_ratio_is_turned_over_with_its_interval() -> None:
@@ -269,3 +284,18 @@ def test_the_command_refuses_a_wrong_file(tmp_path: Path, capsys: pytest.Capture
     words = ["claims", stored.id, "--results", str(tmp_path / "results"), "--claims", str(wrong)]
     assert run_command_line(words) == 2
     assert "wrong.toml" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["no TOML", 'title = "x"\n', ""], ids=["no-toml", "a-key-missing", "empty"])
+def test_a_wrong_file_costs_the_report_its_claims_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str
+) -> None:
+    """The report is made without that section, and a word tells which file is wrong."""
+    for name in ("apps", "scenarios", "claims"):
+        (tmp_path / name).mkdir()
+    path = tmp_path / "claims" / "article.toml"
+    path.write_text(text)
+    assert reported_claims(Project(tmp_path), RUN) is None
+    told = " ".join(capsys.readouterr().err.split())
+    assert told.startswith("the report is without claims: ")
+    assert str(path) in told.replace(" ", "")

@@ -66,8 +66,8 @@ def test_a_mistake_of_our_own_keeps_its_traceback(raising: list[BaseException]) 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_the_first_signal_ends_and_further_ones_do_not_disturb(number: signal.Signals) -> None:
-    """A signal raises once, the clean-up that follows is left in peace, and the handlers come back."""
-    before = signal.getsignal(number)
+    """A signal raises once, and to the exit, the last message behind it, further ones do not disturb."""
+    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     cleaned = []
 
     def work() -> None:
@@ -79,10 +79,22 @@ def test_the_first_signal_ends_and_further_ones_do_not_disturb(number: signal.Si
                 os.kill(os.getpid(), number)
                 cleaned.append(True)
 
-    with pytest.raises(Interrupted, match=f"ended by {number.name}"):
-        work()
-    assert cleaned
-    assert signal.getsignal(number) == before
+    try:
+        with pytest.raises(Interrupted, match=f"ended by {number.name}"):
+            work()
+        assert cleaned
+        assert {signal.getsignal(each) for each in before} == {signal.SIG_IGN}
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+def test_a_command_that_ends_by_itself_hands_the_signals_back() -> None:
+    """Who called it finds the handlers that were there."""
+    before = signal.getsignal(signal.SIGINT)
+    with main._signals():
+        assert signal.getsignal(signal.SIGINT) != before
+    assert signal.getsignal(signal.SIGINT) == before
 
 
 def test_every_command_can_be_loaded_and_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
@@ -138,7 +150,7 @@ def test_outside_of_a_project_the_harness_own_is_used(
         (["--rate", "0"], "0.0 is not in the range"),
         (["--rate", "many"], "'many' is not a valid"),
         (["--think", "nan"], "'nan' is no time"),
-        (["--profile", "open"], "'open' is not one of 'closed', 'rate'"),
+        (["--profile", "open"], "'open' is not one of 'closed', 'rate', 'capacity'"),
         (["--profile", "rate"], "--profile rate: needs a rate"),
         (["--rate", "5", "--think", "1"], "--think: users who follow a schedule do not think"),
     ],

@@ -15,6 +15,7 @@ from harness.judgement.comparison import (
     compare,
     name_of,
     noise_floor,
+    order_of,
     ranked_by,
     ranks,
 )
@@ -189,3 +190,10 @@ def test_loads_lend_each_other_only_floors_of_what_both_compare() -> None:
     floors = {one.metric: round(one.floor, 3) for one in made if one.load == CLOSED}
     assert floors["requests_per_s"] == 0.02
     assert floors["response_ms.p50"] == 0.091
+
+
+def test_loads_come_in_the_order_of_their_numbers() -> None:
+    """16 users come before 1000, and 250 requests/s before 1000."""
+    due = [Load("closed", 4), Load("closed", 16), Load("closed", 1000)]
+    due += [Load("rate", 16, 250.0), Load("rate", 16, 1000.0)]
+    assert sorted((due[2], due[4], due[1], due[3], due[0]), key=order_of) == due

@@ -157,6 +157,24 @@ def test_a_reference_to_another_file_is_refused(tmp_path: Path, line: str) -> No
 
 
 @pytest.mark.usefixtures("cache")
+@pytest.mark.parametrize(
+    "line", ["flask", "flask>=3", "uvicorn[standard]  # fast", "flask; python_version > '3'"]
+)
+def test_a_requirement_without_a_version_is_refused(tmp_path: Path, line: str) -> None:
+    """What would be another package on another day is told with file and line, and what to write."""
+    with pytest.raises(UsageError, match=r"has no version(.|\n)*==VERSION") as caught:
+        environments.ensure(variant_in(tmp_path / "tiny", f"# fine\n{line}\n"))
+    assert caught.value.where == f"{tmp_path}/tiny/requirements.txt:2"
+
+
+def test_a_package_that_another_one_needs_is_missed(tmp_path: Path, cache: Path) -> None:
+    """What the file leaves out is not chosen in silence: the error names it, and nothing half-made stays."""
+    with pytest.raises(VariantFailed) as caught:
+        environments.ensure(variant_in(tmp_path / "tiny", "jinja2==3.1.6\n"))
+    assert "markupsafe" in caught.value.log
+    assert not list(cache.glob("environments/*/bin"))
+
+
 def test_a_python_that_is_not_here_is_told(tmp_path: Path) -> None:
     """A variant that wants a Python which is not installed makes the environment unfit."""
     with pytest.raises(EnvironmentUnfit, match=r"there is no Python 3\.99 here"):
@@ -223,6 +241,17 @@ def test_bytecode_of_the_variant_is_written_beforehand(tmp_path: Path) -> None:
     environments.compile_bytecode(environments.ensure(variant), variant, apps_root=tmp_path)
     assert list(tmp_path.glob("tiny/__pycache__/app.*.pyc"))
     assert list(tmp_path.glob("domain/__pycache__/chat.*.pyc"))
+
+
+def test_a_variant_imports_its_own_checkouts_packages(tmp_path: Path) -> None:
+    """The folder around it is on its path where that has a `domain`; else it is the project's."""
+    ours = tmp_path / "ours"
+    variant = variant_in(tmp_path / "tiny", "")
+    assert environments.root_of(variant, ours) == ours
+    (tmp_path / "domain").mkdir()
+    assert environments.root_of(variant, ours) == ours  # any folder may be called so
+    (tmp_path / "domain/__init__.py").touch()
+    assert environments.root_of(variant, ours) == tmp_path
 
 
 def test_a_wished_version_is_installed_beside_the_others(tmp_path: Path, cache: Path) -> None:

@@ -7,7 +7,9 @@ import pytest
 import synthetic
 
 from harness.ground.model import Load
+from harness.judgement.comparison import common
 from harness.judgement.equal_load import STAGE, next_stage
+from harness.output import wording
 from harness.records.store import Results, StoredRun
 
 
@@ -106,6 +108,34 @@ def test_a_run_without_a_closed_load_has_no_such_stage() -> None:
         for one in run.trials
     )
     assert next_stage(replace(run, trials=at_a_rate)) is None
+
+
+def test_each_gets_shares_of_what_it_does_itself() -> None:
+    """A load for each share, under which every variant has a rate of its own, in one table."""
+    run = replace(made(share=None), record=replace(made().record, equal_load=None, own_shares=(0.5, 0.8)))
+    stage = next_stage(run)
+    assert stage is not None
+    assert len(stage.trials) == 2 * run.planned
+    rates = {
+        (trial.cell.variant, trial.cell.load.share): trial.cell.load.rate_per_s
+        for trial in stage.trials
+        if trial.cell.scenario == "hello" and not trial.cell.replica
+    }
+    assert rates["fastapi-uvicorn", 0.5] == pytest.approx(3600, rel=0.06)
+    assert rates["fastapi-uvicorn", 0.8] == pytest.approx(5760, rel=0.06)
+    assert rates["flask-gunicorn", 0.5] == pytest.approx(1750, rel=0.06)
+    shown = {common(trial.cell.load) for trial in stage.trials}
+    assert {(load.share, load.rate_per_s) for load in shown} == {(0.5, None), (0.8, None)}
+    assert "50 % of its own capacity" in wording.load(next(load for load in shown if load.share == 0.5))
+
+
+def test_one_rate_and_shares_of_their_own_are_measured_in_one_stage() -> None:
+    """In every block first the one, then the others."""
+    run = replace(made(), record=replace(made().record, own_shares=(0.8,)))
+    stage = next_stage(run)
+    assert stage is not None
+    of_block = [trial.cell.load.share for trial in stage.trials if trial.block == 1]
+    assert of_block == [None] * 4 + [0.8] * 4 + [None] * 3 + [0.8] * 3
 
 
 def test_the_stage_is_written_down_and_read_back(tmp_path: Path) -> None:

@@ -37,6 +37,22 @@ def test_an_image_is_given_the_wished_requirements(variant: Variant) -> None:
     }
 
 
+@pytest.mark.parametrize("own", [True, False], ids=["its own domain", "ours"])
+def test_an_image_holds_the_packages_of_the_variants_checkout(
+    variant: Variant, tmp_path: Path, own: bool
+) -> None:
+    """They are those beside the variant, where there is a `domain`; the recipe is the project's."""
+    ours = tmp_path / "ours"
+    for folder in (ours / "domain", *([tmp_path / "domain"] if own else [])):
+        folder.mkdir(parents=True)
+        (folder / "__init__.py").write_text(str(folder))
+    for name in ("Dockerfile", "start.py"):
+        (ours / name).write_text("ours")
+    files = {file.path: file.content.decode() for file in images._files(replace(variant, pins=()), ours)}
+    assert files["apps/domain/__init__.py"] == str((tmp_path if own else ours) / "domain")
+    assert files["Dockerfile"] == files["apps/start.py"] == "ours"
+
+
 @pytest.mark.parametrize(
     ("there", "python", "says"),
     [

@@ -122,12 +122,38 @@ def test_variants_are_found_in_every_apps_folder(tmp_path: Path) -> None:
     assert list(found) == ["alpha", "zeta"]
 
 
+@pytest.mark.parametrize(
+    ("further", "name"),
+    [
+        ("other/apps", "other"),
+        ("My Branch_2/apps", "my-branch-2"),
+        ("mine", "mine"),
+        ("…/apps", "other"),
+    ],
+)
+def test_a_name_that_is_taken_gets_its_checkout(tmp_path: Path, further: str, name: str) -> None:
+    """Only a further folder's variant of a name that an earlier one has is called by its checkout too."""
+    write_variant(tmp_path / "here/apps")
+    write_variant(tmp_path / further)
+    write_variant(tmp_path / further, name="only-there")
+    found = find_variants([tmp_path / "here/apps", tmp_path / further])
+    assert {label: variant.folder for label, variant in found.items()} == {
+        "flask-gunicorn": f"{tmp_path}/here/apps/flask-gunicorn",
+        f"flask-gunicorn~{name}": f"{tmp_path}/{further}/flask-gunicorn",
+        "only-there": f"{tmp_path}/{further}/only-there",
+    }
+    assert all(variant.id == label for label, variant in found.items())
+
+
 def test_one_id_twice_and_a_missing_folder_are_errors(tmp_path: Path) -> None:
-    """Two variants of one name are refused, and so is an apps folder that is not there."""
-    write_variant(tmp_path / "one")
-    write_variant(tmp_path / "two")
-    with pytest.raises(UsageError, match="is already in"):
-        find_variants([tmp_path / "one", tmp_path / "two"])
+    """Two variants that even the checkout does not tell apart are refused, as is a folder that is missing."""
+    for apps in ("one", "b/two/apps", "c/two/apps"):
+        write_variant(tmp_path / apps)
+    with pytest.raises(UsageError, match=r"flask-gunicorn~two is already in .*\n.*checkout"):
+        find_variants([tmp_path / "one", tmp_path / "b/two/apps", tmp_path / "c/two/apps"])
+    (tmp_path / "one/linked").symlink_to("flask-gunicorn")
+    with pytest.raises(UsageError, match="flask-gunicorn is already in"):
+        find_variants([tmp_path / "one"])
     with pytest.raises(UsageError, match="no such apps folder"):
         find_variants([tmp_path / "three"])
 

@@ -1,3 +1,4 @@
+import re
 from collections import Counter
 from dataclasses import replace
 from itertools import groupby
@@ -11,7 +12,9 @@ from hypothesis import strategies as st
 from harness.ground.errors import UsageError
 from harness.ground.model import Cell, Load, PlannedTrial, Scenario, Stage, Timing
 from harness.records.loads import LoadWishes
+from harness.records.manifest import find_scenarios
 from harness.records.plan import (
+    TRIAL_OVERHEAD_S,
     Matrix,
     Suite,
     check_names,
@@ -20,13 +23,16 @@ from harness.records.plan import (
     lay_out,
     load_suite,
     narrow,
+    with_found,
     with_own_users,
 )
-from harness.records.wishes import base_of
+from harness.records.project import Project
+from harness.records.wishes import base_of, named
 
 ROOT = Path(__file__).parents[2]
 NAMES = ("fastapi-uvicorn", "flask-gunicorn", "django-gunicorn")
 VARIANTS = {name: synthetic.variant(name) for name in NAMES}
+SCENARIOS = {name: Scenario(name, f"/{name}.py") for name in ("hello", "history", "validate")}
 suites = st.builds(
     Suite,
     name=st.just("made-up"),
@@ -51,7 +57,7 @@ def suite(**changes: object) -> Suite:
 
 def laid_out(wanted: Suite) -> tuple[PlannedTrial, ...]:
     """Return a suite's trials."""
-    return lay_out(wanted, {name: VARIANTS[base_of(name)] for name in wanted.rows}, 1).trials
+    return lay_out(wanted, {name: VARIANTS[base_of(name)] for name in wanted.rows}, SCENARIOS, 1).trials
 
 
 def key(cell: Cell) -> tuple[object, ...]:
@@ -62,7 +68,7 @@ def key(cell: Cell) -> tuple[object, ...]:
 @given(suites, st.integers(0, 2**31))
 def test_every_block_holds_every_cell_exactly_once(wanted: Suite, seed: int) -> None:
     """However it is shuffled, each block is a complete pass, numbered without gaps."""
-    stage = lay_out(wanted, VARIANTS, seed)
+    stage = lay_out(wanted, VARIANTS, SCENARIOS, seed)
     assert [trial.number for trial in stage.trials] == list(range(1, len(stage.trials) + 1))
     due = {
         (name, scenario, load, 0)
@@ -79,13 +85,13 @@ def test_every_block_holds_every_cell_exactly_once(wanted: Suite, seed: int) -> 
     for block in range(1, wanted.blocks + 1):
         held = Counter(key(trial.cell) for trial in stage.trials if trial.block == block)
         assert held == Counter(due)
-    assert lay_out(wanted, VARIANTS, seed) == stage
+    assert lay_out(wanted, VARIANTS, SCENARIOS, seed) == stage
 
 
 @given(suites, st.integers(0, 2**31))
 def test_blocks_of_scenarios_take_turns(wanted: Suite, seed: int) -> None:
     """A block of every scenario and load is over before any has its next: a drift falls on all alike."""
-    stage = lay_out(wanted, VARIANTS, seed)
+    stage = lay_out(wanted, VARIANTS, SCENARIOS, seed)
     passes = [
         (block, scenario, load)
         for (block, scenario, load), _ in groupby(
@@ -100,7 +106,8 @@ def test_two_seeds_give_two_orders() -> None:
     """The order comes from the seed, and blocks have orders of their own."""
     wanted = suite(scenarios=("hello",), blocks=8, twins=())
     orders = {
-        seed: [trial.cell.variant for trial in lay_out(wanted, VARIANTS, seed).trials] for seed in (1, 2)
+        seed: [trial.cell.variant for trial in lay_out(wanted, VARIANTS, SCENARIOS, seed).trials]
+        for seed in (1, 2)
     }
     assert orders[1] != orders[2]
     blocks = {tuple(orders[1][at : at + 3]) for at in range(0, 24, 3)}
@@ -109,15 +116,17 @@ def test_two_seeds_give_two_orders() -> None:
 
 def test_a_twin_only_where_it_is_asked_for() -> None:
     """The A/A pair is the first variant's, on the scenarios that the suite names."""
-    twins = {key(trial.cell) for trial in lay_out(suite(), VARIANTS, 1).trials if trial.cell.replica}
+    twins = {
+        key(trial.cell) for trial in lay_out(suite(), VARIANTS, SCENARIOS, 1).trials if trial.cell.replica
+    }
     assert twins == {(NAMES[0], "hello", Load("closed", 1000), 1)}
-    assert not any(trial.cell.replica for trial in lay_out(suite(twins=()), VARIANTS, 1).trials)
+    assert not any(trial.cell.replica for trial in lay_out(suite(twins=()), VARIANTS, SCENARIOS, 1).trials)
 
 
 def test_a_scenario_with_loads_of_its_own_has_no_other() -> None:
     """The suite's loads are for those scenarios that have none of their own."""
     own = Load("closed", 100)
-    trials = lay_out(suite(own_loads={"history": (own,)}), VARIANTS, 1).trials
+    trials = lay_out(suite(own_loads={"history": (own,)}), VARIANTS, SCENARIOS, 1).trials
     assert {(trial.cell.scenario, trial.cell.load.users) for trial in trials} == {
         ("hello", 1000),
         ("history", 100),
@@ -163,6 +172,25 @@ def test_a_matrix_adds_a_row_for_each_combination(tmp_path: Path) -> None:
     assert without.rows == NAMES[:1], "a variant that does not run has no other rows either"
 
 
+def test_a_matrix_may_hold_caps(tmp_path: Path) -> None:
+    """Caps are numbers with or without a point; one that is none is told."""
+    path = tmp_path / "caps.toml"
+    text = (
+        f'title = "t"\nvariants = ["{NAMES[1]}"]\nscenarios = ["hello"]\n'
+        "blocks = 1\nwindow_s = 1\nwarmup_s = 0\n"
+        f'[[load]]\nprofile = "closed"\nusers = 1\n[[matrix]]\nvariants = ["{NAMES[1]}"]\nsettings.cpus = '
+    )
+    path.write_text(f"{text}[0.25, 0.5, 1, 2.0]\n")
+    assert load_suite(path).rows == (
+        NAMES[1],
+        *(f"{NAMES[1]}[cpus={cap}]" for cap in ("0.25", "0.5", "1", "2")),
+    )
+    for value in ("0", "-1", "nan", "inf", "0.001", '"much"'):
+        path.write_text(f"{text}[{value}]\n")
+        with pytest.raises(UsageError, match="are no cap"):
+            load_suite(path)
+
+
 def test_a_matrix_that_changes_nothing_is_told(tmp_path: Path) -> None:
     """It would be the same row again."""
     path = tmp_path / "mine.toml"
@@ -177,7 +205,7 @@ def test_a_matrix_that_changes_nothing_is_told(tmp_path: Path) -> None:
 def test_what_a_variant_does_not_implement_is_left_out() -> None:
     """A variant has no cell on a scenario that it says it can't serve; its twin neither."""
     variants = {**VARIANTS, NAMES[0]: replace(VARIANTS[NAMES[0]], implements=("history",))}
-    trials = lay_out(suite(), variants, 1).trials
+    trials = lay_out(suite(), variants, SCENARIOS, 1).trials
     held = {(trial.cell.variant, trial.cell.scenario, trial.cell.replica) for trial in trials}
     assert (NAMES[0], "hello", 0) not in held
     assert (NAMES[0], "history", 0) in held
@@ -187,7 +215,7 @@ def test_what_a_variant_does_not_implement_is_left_out() -> None:
 def test_a_variant_that_speaks_no_tls_has_no_cell_by_tls() -> None:
     """It is left out of the scenarios that need TLS, and of no other."""
     variants = {**VARIANTS, NAMES[0]: replace(VARIANTS[NAMES[0]], tls=("{tls_cert}", "{tls_key}"))}
-    trials = lay_out(suite(), variants, 1, by_tls=["history"]).trials
+    trials = lay_out(suite(), variants, SCENARIOS, 1, by_tls=["history"]).trials
     held = {
         scenario: {t.cell.variant for t in trials if t.cell.scenario == scenario}
         for scenario in ("hello", "history")
@@ -246,9 +274,8 @@ def test_the_suites_that_come_with_it_can_be_read(path: Path) -> None:
     """Every suite of the project names variants and scenarios that there are."""
     read = load_suite(path)
     assert {*read.scenarios, *read.twins} <= {file.stem for file in (ROOT / "scenarios").glob("*.py")}
-    assert set(map(base_of, read.rows)) <= {
-        file.parent.name for file in (ROOT / "apps").glob("*/variant.toml")
-    }
+    there = {file.parent.name: synthetic.variant("x") for file in (ROOT / "apps").glob("*/variant.toml")}
+    assert set(map(base_of, with_found(read, there).rows)) <= there.keys()
 
 
 def test_the_articles_suite_forgets_no_scenario() -> None:
@@ -280,8 +307,56 @@ def test_a_mistake_in_a_suite_is_told_with_its_place(tmp_path: Path, line: str, 
 
 def test_an_estimate_grows_with_what_is_to_be_done() -> None:
     """The estimate counts every trial's phases, and what comes before the first."""
-    stage = lay_out(suite(), VARIANTS, 1)
-    whole = estimate_s(stage, Timing(3, 8))
+    stage = lay_out(suite(), VARIANTS, SCENARIOS, 1)
+    one = replace(suite(), timing=Timing(3, 8))
+    whole = estimate_s(stage, one)
     assert whole > len(stage.trials) * 11
-    assert estimate_s(stage, Timing(3, 10)) == pytest.approx(whole + 2 * len(stage.trials))
-    assert estimate_s(Stage("first", ()), Timing(3, 8)) >= 0
+    longer = replace(one, timing=Timing(3, 10))
+    assert estimate_s(stage, longer) == pytest.approx(whole + 2 * len(stage.trials))
+    assert estimate_s(Stage("first", ()), one) >= 0
+
+
+def test_a_pattern_stands_for_the_variants_that_fit_it() -> None:
+    """Each once, in the order of patterns; a null SUT only where it is named itself."""
+    known = {**VARIANTS, "null": replace(synthetic.variant("null"), framework="none")}
+    assert set(with_found(suite(variants=("*",)), known).variants) == set(NAMES)
+    assert with_found(suite(variants=("f*", "null", "flask-gunicorn")), known).variants == (
+        "fastapi-uvicorn",
+        "flask-gunicorn",
+        "null",
+    )
+    with pytest.raises(UsageError, match="no variant fits 'fastapy\\*'"):
+        with_found(suite(variants=("fastapy*",)), known)
+
+
+def test_an_estimate_counts_the_stages_that_follow() -> None:
+    """Equal load repeats the closed trials; a search for capacity has many more trials than its first."""
+    one = suite()
+    stage = lay_out(one, VARIANTS, SCENARIOS, 1)
+    alone = estimate_s(stage, one)
+    again = estimate_s(stage, replace(one, equal_load=0.5, own_shares=(0.5, 0.8)))
+    each_s = TRIAL_OVERHEAD_S + one.timing.warmup_s + one.timing.window_s
+    assert again == pytest.approx(alone + 3 * each_s * len(stage.trials))
+    searched = replace(one, loads=(Load("capacity", 100, 1000.0, slo_ms=150.0),), own_loads={})
+    probes = lay_out(searched, VARIANTS, SCENARIOS, 1)
+    assert estimate_s(probes, searched) > 10 * each_s * len(probes.trials)
+
+
+def test_of_a_search_for_capacity_only_the_first_probes_are_laid_out() -> None:
+    """One of each variant in the first block, at the rate where it begins."""
+    searched = replace(suite(), loads=(Load("capacity", 100, 400.0, slo_ms=150.0),), own_loads={})
+    trials = lay_out(searched, VARIANTS, SCENARIOS, 1).trials
+    assert {trial.block for trial in trials} == {1}
+    assert {trial.cell.load.rate_per_s for trial in trials} == {400.0}
+
+
+def test_the_suite_of_scaling_says_how_long_it_takes() -> None:
+    """Its title's minutes are the estimate's, and users go from 1 to 4000."""
+    read = load_suite(ROOT / "scenarios/suites/scaling.toml")
+    found = Project(ROOT).variants()
+    variants = named(read.rows, found) | {"null": synthetic.variant("null")}
+    stage = lay_out(read, variants, find_scenarios(ROOT / "scenarios"), 1)
+    minutes = estimate_s(stage, read) / 60
+    (told,) = re.findall(r"about (\d+) minutes", read.title)
+    assert int(told) == round(minutes) < 30
+    assert {load.users for load in read.loads_of("hello")} == {1, 4, 16, 64, 250, 1000, 4000}

@@ -4,7 +4,7 @@ import pytest
 
 import harness
 from harness.ground.errors import UsageError
-from harness.records.project import Project, find_project
+from harness.records.project import Project, apps_of, find_project
 
 ROOT = Path(harness.__file__).resolve().parent.parent
 
@@ -28,6 +28,17 @@ def test_suites_are_found_by_name_and_by_file(tmp_path: Path) -> None:
         project.suite("smok")
     with pytest.raises(UsageError, match=r"no\.toml: can't be read"):
         project.suite("no.toml")
+
+
+def test_a_checkout_stands_for_its_apps(tmp_path: Path) -> None:
+    """Its root means the folder of its variants; one that has variants, or nothing, means itself."""
+    inner = tmp_path / "other/apps"
+    assert apps_of(tmp_path / "other") == tmp_path / "other"
+    inner.mkdir(parents=True)
+    assert apps_of(tmp_path / "other") == inner
+    assert apps_of(inner) == inner
+    (inner / "variant.toml").touch()  # a variant called apps
+    assert apps_of(tmp_path / "other") == tmp_path / "other"
 
 
 def test_variants_of_further_folders_join_the_projects_own(tmp_path: Path) -> None:

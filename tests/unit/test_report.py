@@ -1,53 +1,42 @@
+import hashlib
+import json
+import math
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 import synthetic
+from pages import Tags
 
 from harness.ground.errors import EnvironmentUnfit
-from harness.judgement.judge import judge
-from harness.output.report import facts, trust
+from harness.judgement.comparison import GIVEN
+from harness.judgement.judge import judge, reported_trials
+from harness.output import tables
+from harness.output.report import embedded, facts, trust
+from harness.output.report import page as report
 from harness.output.report.answers import Answer, answer, headline
+from harness.output.report.claimed import claimed
 from harness.output.report.page import report_files, write_report
 from harness.output.standings import groups
+from harness.records.claims import Claim, Claims, Conditions, OfBenchmark, OfCell, OfPair, Untestable
 from harness.records.store import StoredRun
 
+ANYWHERE = Conditions(None, None, None)
+FASTAPI = "fastapi-uvicorn"
+SLOW = synthetic.Speed(1000, 900, 50)
 HOSTILE = "</script><img src=x onerror=alert(1)>\u202e"
 
 
 def page(run: StoredRun) -> str:
     """Return a run's page."""
-    return report_files(run, judge(run))["index.html"].decode()
+    summary = judge(run)
+    return report.page(run, summary, reported_trials(run), tables.build(summary))
 
 
 def answers(run: StoredRun) -> list[Answer]:
     """Return a run's answers."""
     return [answer(group) for group in groups(judge(run))]
-
-
-class Tags(HTMLParser):
-    """Collects what a browser would see as elements and ids."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: set[str] = set()
-        self.ids: list[str] = []
-        self.addresses: list[str] = []
-        self.handlers: list[str] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note an element."""
-        self.tags.add(tag)
-        for name, value in attrs:
-            if name == "id":
-                self.ids.append(value or "")
-            if name in ("src", "href", "xlink:href", "action"):
-                self.addresses.append(value or "")
-            if name.startswith("on"):
-                self.handlers.append(name)
 
 
 def hostile() -> StoredRun:
@@ -63,25 +52,52 @@ def test_foreign_text_is_data() -> None:
     """A hostile name makes no element, no handler, and no text that runs backwards, from wherever."""
     text = page(hostile())
     seen = Tags(text)
-    assert not seen.tags & {"script", "img", "iframe", "object", "link"}
+    assert not seen.tags & {"img", "iframe", "object", "link"}
     assert not seen.handlers
     assert "\u202e" not in text
     assert "&lt;/script&gt;" in text
+    assert seen.scripts.keys() == {None, "application/json"}
+    assert seen.scripts[None] == [embedded.script()]
+    islands = [json.loads(one) for one in seen.scripts["application/json"]]
+    assert any("</script><img" in json.dumps(one) for one in islands)
+    assert "\\u202e" not in "".join(seen.scripts["application/json"])
 
 
 def test_nothing_is_fetched() -> None:
     """The page forbids other sources and refers to nothing but itself."""
     text = page(synthetic.recorded())
     seen = Tags(text)
-    assert "default-src 'none'" in text
+    (policy,) = seen.policies
+    assert re.fullmatch(
+        r"default-src 'none'; script-src 'sha256-\S{44}'; style-src 'sha256-\S{44}'; base-uri 'none'; "
+        r"form-action 'none'",
+        policy,
+    )
     assert all(address.startswith("#") for address in seen.addresses)
-    assert not re.search(r"https?://|@import|url\((?!#)", text)
+    assert seen.styled == []  # the policy would forbid it
+    own = text.replace(embedded.LIBRARY.read_text(), "")
+    assert len(own) < len(text) - 700_000
+    assert not re.search(r"https?://|@import|url\((?!#)", own)
 
 
 def test_ids_are_unique() -> None:
-    """Three pictures in one page share no id."""
+    """Each part of the page can be linked."""
     ids = Tags(page(synthetic.recorded())).ids
-    assert len(ids) == len(set(ids)) > 10
+    assert len(ids) == len(set(ids))
+    assert {"answer", "trust", "ranking", "figures", "evidence", "method", "limits"} <= set(ids)
+
+
+def test_the_chart_library_is_the_published_one() -> None:
+    """The page runs the file whose checksum stands beside it, with its licences; it can't end its element."""
+    folder = embedded.ECHARTS
+    checksum, name = (folder / "SHA256SUMS").read_text().split()
+    library = (folder / name).read_bytes()
+    assert hashlib.sha256(library).hexdigest() == checksum
+    assert name == embedded.LIBRARY.name
+    assert checksum == "61f13280aba3161f77fc801bf5f9c786f55f10432153a0683fc5cc0700b013d5"  # of 6.1.0
+    assert {"LICENSE", "LICENSE-d3", "NOTICE"} <= {path.name for path in folder.iterdir()}
+    assert not re.search(r"</script|<!--", embedded.script(), re.IGNORECASE)
+    assert "\r" not in embedded.script()
 
 
 @pytest.mark.slow
@@ -92,7 +108,7 @@ def test_same_bytes_twice(tmp_path: Path) -> None:
     second.mkdir()
     (second / "index.html").write_text("older")
     for folder in (first, second):
-        assert write_report(run, judge(run), folder) == folder / "index.html"
+        assert write_report(run, judge(run), reported_trials(run), folder) == folder / "index.html"
     files = {path.name: path.read_bytes() for path in first.iterdir()}
     assert files == {path.name: path.read_bytes() for path in second.iterdir()}
     assert set(files) == {
@@ -102,11 +118,54 @@ def test_same_bytes_twice(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+CLAIMS = Claims(
+    "Which framework? <b>",
+    "a wiki",
+    (
+        Claim("rate", "7000 & more", 7000, math.inf, ANYWHERE, OfCell(GIVEN, FASTAPI, "hello", "requests/s")),
+        Claim("pair", "twice", 2, 2.2, ANYWHERE, OfPair(GIVEN, FASTAPI, "flask-gunicorn", "hello")),
+        Claim("elsewhere", "5 a second", 5, 5, ANYWHERE, OfCell(GIVEN, FASTAPI, "text", "requests/s")),
+        Claim("image", "smaller", 1, 2, ANYWHERE, OfBenchmark("image-sizes.json", ("size",))),
+        Claim("people", "happier", 1, 2, ANYWHERE, Untestable("about people")),
+    ),
+)
+
+
+def test_claims_about_the_run_are_told_and_the_rest_counted() -> None:
+    """Who claims what, with verdicts, as data; what this run does not measure is a number in one line."""
+    run = synthetic.run(scenarios=("hello",), drift=0.001)
+    summary = judge(run)
+    found = claimed(CLAIMS, summary, run.placement.caps)
+    assert found is not None
+    assert [row[0].text for row in found.grid.rows] == ["7000 & more", "twice"]
+    assert [row[4].text for row in found.grid.rows] == ["reproduced", "reproduced"]
+    text = report.page(run, summary, reported_trials(run), tables.build(summary), CLAIMS)
+    assert "3 more of its claims are not measured by this run" in text
+    assert "7000 &amp; more" in text
+    assert "Which framework? &lt;b&gt;" in text
+    assert '<a href="#claims">' in text
+    fewer = replace(CLAIMS, claims=CLAIMS.claims[:3])
+    text = report.page(run, summary, reported_trials(run), tables.build(summary), fewer)
+    assert "1 more of its claims is not measured by this run" in text
+
+
+def test_a_run_that_measures_no_claim_says_nothing_of_them() -> None:
+    """Nothing is said of claims about another scenario, nor where there is no file of claims."""
+    run = synthetic.run(scenarios=("history",))
+    summary = judge(run)
+    for claims in (CLAIMS, None):
+        assert claimed(claims, summary, run.placement.caps) is None
+        text = report.page(run, summary, reported_trials(run), tables.build(summary), claims)
+        assert 'id="claims"' not in text
+        assert "#claims" not in text
+
+
 def test_a_folder_that_takes_nothing_is_told(tmp_path: Path) -> None:
     """Where the report can't be written the user learns where, and that results are kept."""
     (tmp_path / "file").write_text("")
+    run = synthetic.run()
     with pytest.raises(EnvironmentUnfit, match="can't be written") as caught:
-        write_report(synthetic.run(), judge(synthetic.run()), tmp_path / "file")
+        write_report(run, judge(run), reported_trials(run), tmp_path / "file")
     assert "results are kept" in caught.value.remedy
 
 
@@ -115,7 +174,7 @@ def test_no_picture_of_an_older_report_stays(tmp_path: Path) -> None:
     run = replace(synthetic.run(scenarios=("hello",)), trials=())
     (tmp_path / "throughput.png").write_text("older")
     (tmp_path / "mine.txt").write_text("kept")
-    write_report(run, judge(run), tmp_path)
+    write_report(run, judge(run), reported_trials(run), tmp_path)
     assert not (tmp_path / "throughput.png").exists()
     assert (tmp_path / "mine.txt").exists()
 
@@ -126,7 +185,7 @@ def test_an_incomplete_run_says_so() -> None:
     text = page(replace(run, trials=run.trials[:9], state="incomplete"))
     assert "9 of 35 trials" in text
     assert f"webdyno resume {run.id}" in text
-    assert "resume" not in page(run)
+    assert "webdyno resume" not in page(run)
 
 
 def test_a_run_that_measured_nothing_has_a_page() -> None:
@@ -163,6 +222,29 @@ def test_a_tie_names_no_winner() -> None:
     )
 
 
+@pytest.mark.parametrize(("b", "begins"), [(3000, "A tie at the top between "), (1500, "a served ")])
+def test_who_has_too_few_blocks_is_in_no_tie(b: float, begins: str) -> None:
+    """What was not judged against the first is named as that, and no other is called the fastest of all."""
+    run = synthetic.run(
+        {"a": synthetic.Speed(3000, 300, 50), "b": synthetic.Speed(b, 300, 50), "c": SLOW},
+        ("hello",),
+        twin=None,
+    )
+    of_c = [trial for trial in run.trials if trial.record.cell.variant == "c"]
+    failed = {
+        trial.record.number: replace(
+            trial, record=replace(trial.record, failure="no", load=None, phases=None, versions={})
+        )
+        for trial in of_c[1:]
+    }
+    trials = tuple(failed.get(trial.record.number, trial) for trial in run.trials)
+    (only,) = answers(replace(run, trials=trials))
+    assert only.sentence.startswith(begins), only
+    assert only.sentence.endswith("Too few blocks for a verdict on c.")
+    assert " c:" not in only.sentence
+    assert only.fastest is None
+
+
 def test_one_variant_is_no_comparison() -> None:
     """A single variant's figure is told without a rank."""
     (only,) = answers(synthetic.run({"a": synthetic.Speed(3000, 300, 50)}, ("hello",), twin=None))
@@ -178,10 +260,26 @@ def test_the_headline_of_a_clean_sweep() -> None:
 
 def test_the_headline_of_many_scenarios_is_short() -> None:
     """Of more than four the leaders are named, without their factors."""
-    few, many = ([answers(synthetic.run())[0]] * count for count in (4, 5))
+    one = answers(synthetic.run())[0]
+    few, many = ([replace(one, scenario=f"s{n}") for n in range(count)] for count in (4, 5))
     assert "95\u00a0% interval" in headline(few)
-    assert headline(many).startswith("fastapi-uvicorn is fastest on all 5 scenarios: hello, hello")
-    assert "interval" not in headline(many)
+    assert headline(many) == "fastapi-uvicorn is fastest on all 5 scenarios: s0, s1, s2, s3 and s4."
+
+
+def test_the_headline_names_a_scenario_of_several_loads_once() -> None:
+    """Of many answers it tells on how many of a scenario's loads somebody leads; of few, on which."""
+    one = answers(synthetic.run())[0]
+    won = [replace(one, load=f"closed, {users} users") for users in (1, 10, 100)]
+    not_won = [
+        replace(one, load="closed, 1000 users", fastest=None),
+        replace(one, scenario="other", fastest=None),
+    ]
+    assert headline([*won, *not_won]) == (
+        "fastapi-uvicorn is fastest on hello (3 of 4 loads); "
+        "no single fastest on hello (1 of 4 loads) and other."
+    )
+    assert headline([*won, *won]) == "fastapi-uvicorn is fastest on hello (all 6 loads)."
+    assert headline(won).startswith("fastapi-uvicorn is fastest on hello, closed, 1 users (2.0")
 
 
 def test_at_a_given_rate_the_fastest_answers_soonest() -> None:
@@ -199,7 +297,7 @@ def test_at_a_given_rate_the_fastest_answers_soonest() -> None:
     assert "hello, by p50" in text
     assert "throughput.png" not in text
     assert "(closed)" not in text
-    assert set(report_files(run, judge(run))) >= {"latency.png", "resources.png"}
+    assert set(report_files(run, judge(run), reported_trials(run))) >= {"latency.png", "resources.png"}
 
 
 def test_who_misses_the_rate_is_named() -> None:

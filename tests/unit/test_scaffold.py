@@ -6,6 +6,7 @@ import pytest
 
 from harness.cli import main
 from harness.ground.errors import UsageError
+from harness.records.heads import load_scenario
 from harness.records.manifest import load_variant
 from harness.records.scaffold import new_scenario, new_variant, own_files
 
@@ -147,3 +148,39 @@ def test_the_next_steps_are_printed(project: Path, capsys: pytest.CaptureFixture
         "  webdyno run --suite smoke --scenario hello --variant mine --apps 'my apps'\n"
     )
     assert load_variant(project / "my apps/mine").id == "mine"
+
+
+@pytest.fixture
+def with_hello(project: Path) -> Path:
+    """Return the project with a scenario of its own."""
+    (project / "scenarios/hello.py").write_text("")
+    return project
+
+
+def test_a_scenario_of_ones_own_lies_beside_ones_variants(
+    with_hello: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With a folder of variants it is put into its scenarios; the printed command names the folder."""
+    assert main.run_command_line(["new-scenario", "mine", "--apps", "my apps"]) == 0
+    assert capsys.readouterr().out == (
+        "made my apps/scenarios/mine.py\n"
+        "next:\n"
+        "  webdyno run --suite smoke --variant flask-gunicorn --scenario mine --apps 'my apps'\n"
+    )
+    assert load_scenario(with_hello / "my apps/scenarios/mine.py").endpoints == ("GET /json",)
+
+
+def test_no_two_scenarios_have_one_name(with_hello: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A name that the project or the folder has is refused, with the file, and nothing is written."""
+    assert main.run_command_line(["new-scenario", "hello", "--apps", "mine"]) == 2
+    assert f"{with_hello}/scenarios/hello.py: is there already" in capsys.readouterr().err
+    assert not (with_hello / "mine").exists()
+    assert main.run_command_line(["new-scenario", "own", "--apps", "mine"]) == 0
+    assert main.run_command_line(["new-scenario", "own", "--apps", "mine"]) == 2
+
+
+def test_a_checkout_gets_it_into_its_apps(project: Path) -> None:
+    """What is named by a checkout's root is put where its variants are."""
+    (project / "other/apps").mkdir(parents=True)
+    assert main.run_command_line(["new-variant", "mine", "--apps", "other"]) == 0
+    assert load_variant(project / "other/apps/mine").id == "mine"

@@ -15,7 +15,8 @@ from synthetic import on_disk
 from harness.ground.errors import EnvironmentUnfit, UsageError
 from harness.records import store as store_module
 from harness.records.disk import checksum, write, writing
-from harness.records.store import Results, StoredRun, damaged_files, read_run
+from harness.records.seal import damaged_files
+from harness.records.store import Results, StoredRun, read_run
 
 ROOT = Path(__file__).parents[2]
 
@@ -53,6 +54,21 @@ def test_a_crash_between_any_two_steps_leaves_nothing_half_written(tmp_path: Pat
     }
 
 
+def test_each_cell_is_due_a_flame_graph_once(tmp_path: Path) -> None:
+    """One a cell of a variant in Python is due where it was asked for, not for twins, until it is there."""
+    made = synthetic.run(scenarios=("hello",), blocks=2)
+    variants = tuple(replace(one, language="Node") if not i else one for i, one in enumerate(made.variants))
+    asked = replace(made, record=replace(made.record, variants=variants, flame=True), folder=tmp_path)
+    assert made.flames_due == ()
+    due = asked.flames_due
+    assert sorted(trial.cell.variant for trial in due) == sorted(one.id for one in variants[1:])
+    assert not any(trial.cell.replica for trial in due)
+    (tmp_path / made.id).mkdir()
+    (tmp_path / "drawn.svg").write_text("<svg/>")
+    Results(tmp_path).keep_flame(made.id, due[0].number, tmp_path / "drawn.svg")
+    assert replace(asked, folder=tmp_path / made.id).flames_due == due[1:]
+
+
 def test_no_secret_is_kept_with_a_trial(tmp_path: Path) -> None:
     """What a run must not keep is masked in a trial's record and in every log, and the rest is as it was."""
     trial = synthetic.run(scenarios=("hello",), blocks=1, twin=None).trials[0].record
@@ -74,7 +90,7 @@ def test_the_manifest_covers_every_file(stored: StoredRun) -> None:
     files = {str(path.relative_to(stored.folder)) for path in stored.folder.rglob("*") if path.is_file()}
     assert set(sums) == files - {"manifest.json"}
     assert all(checksum(stored.folder / name) == due for name, due in sums.items())
-    assert not damaged_files(stored)
+    assert not damaged_files(stored.folder)
 
 
 @pytest.mark.parametrize("change", ["changed", "removed", "linked", "added"])
@@ -85,7 +101,7 @@ def test_damage_of_a_sealed_run_is_found(stored: StoredRun, tmp_path: Path, chan
         path = stored.folder / "trials/003/trial.json"
         path.parent.mkdir()
         path.write_bytes((stored.folder / "trials/001/trial.json").read_bytes())
-        assert damaged_files(stored) == ("trials/003/trial.json",)
+        assert damaged_files(stored.folder) == ("trials/003/trial.json",)
         return
     if change == "changed":
         path.write_bytes(path.read_bytes()[:-1])
@@ -93,7 +109,7 @@ def test_damage_of_a_sealed_run_is_found(stored: StoredRun, tmp_path: Path, chan
         path.rename(tmp_path / "elsewhere")
     if change == "linked":
         path.symlink_to(tmp_path / "elsewhere")
-    assert damaged_files(stored) == ("trials/001/series.parquet",)
+    assert damaged_files(stored.folder) == ("trials/001/series.parquet",)
 
 
 @pytest.mark.parametrize("name", ["run.json", "trials/001/trial.json", "manifest.json"])
@@ -104,10 +120,37 @@ def test_a_damaged_file_is_told_with_its_place_and_a_remedy(
     """Whatever is in the file: its path, in one line what is wrong, and what to do."""
     (stored.folder / name).write_bytes(damage)
     with pytest.raises(UsageError) as told:
-        damaged_files(read_run(stored.folder))
+        damaged_files(read_run(stored.folder).folder)
     assert told.value.where.endswith(name)
     assert "\n" not in told.value.what
     assert told.value.remedy
+
+
+@pytest.mark.parametrize(
+    "name", ["a\0b", "a" * 5000, "trials", "../elsewhere"], ids=["NUL", "long", "folder", "outside"]
+)
+def test_a_name_that_no_file_of_a_run_has_is_damage(stored: StoredRun, name: str) -> None:
+    """Whatever somebody wrote into the manifest is told as what does not fit, and ends nothing."""
+    manifest = stored.folder / "manifest.json"
+    sums = json.loads(manifest.read_text())["sha256"]
+    manifest.write_text(json.dumps({"sha256": sums | {name: "0"}}))
+    assert damaged_files(stored.folder) == (name,)
+
+
+@pytest.mark.parametrize("sums", ["[[1, 2]]", "[" * 100_000], ids=["pairs", "deep"])
+def test_a_manifest_without_checksums_is_damaged(stored: StoredRun, sums: str) -> None:
+    """What is no mapping of names to checksums is told as any other damage."""
+    (stored.folder / "manifest.json").write_text(f'{{"sha256": {sums}}}')
+    with pytest.raises(UsageError, match="can't be read"):
+        damaged_files(stored.folder)
+
+
+def test_what_is_no_flame_graph_is_left_alone(stored: StoredRun) -> None:
+    """Of the files in that folder those count that the harness names so; a copy beside them harms nothing."""
+    (stored.folder / "flames").mkdir()
+    for name in ("001.svg", "002 (copy).svg", "3-old.svg"):
+        (stored.folder / "flames" / name).write_text("<svg/>")
+    assert list(stored.flames) == [1]
 
 
 @pytest.mark.parametrize(
@@ -135,6 +178,8 @@ def test_damaged_times_are_told_with_their_place_and_a_remedy(stored: StoredRun,
     ("name", "key", "value", "says"),
     [
         ("trials/001/trial.json", ("load", "users"), 0, "nobody was there"),
+        ("trials/001/trial.json", ("load", "requests"), 10**300, "requests is no count"),
+        ("trials/001/trial.json", ("load", "errors"), -1, "errors is no count"),
         ("trials/001/trial.json", ("cell", "load", "users"), 0, "asks for nothing"),
         ("trials/001/trial.json", ("cell", "load", "rate_per_s"), -1, "asks for nothing"),
         ("trials/001/trial.json", ("phases", "window_end_ns"), 0, "no length"),
@@ -160,6 +205,27 @@ def test_figures_that_nothing_can_have_are_damage(
     with pytest.raises(UsageError, match=says) as told:
         read_run(stored.folder)
     assert told.value.where.endswith(name)
+
+
+@pytest.mark.parametrize("cpus", [-1.0, 0.0, 64.0])
+def test_a_cap_that_no_row_can_have_had_is_damage(stored: StoredRun, cpus: float) -> None:
+    """A variant's own cap lies within the run's; nothing may be judged against another."""
+    capped = replace(stored.record, variants=tuple(replace(v, cpus=cpus) for v in stored.variants))
+    write(stored.folder / "run.json", store_module._dump(store_module._RUN, capped))
+    with pytest.raises(UsageError, match=r"is damaged: the cap of .* is not within the run's"):
+        read_run(stored.folder)
+
+
+def test_a_run_of_before_rows_had_caps_is_read(stored: StoredRun) -> None:
+    """Where a record knows of no own cap, the run's holds."""
+    path = stored.folder / "run.json"
+    document = json.loads(path.read_text())
+    for one in document["variants"]:
+        del one["cpus"]
+    path.write_text(json.dumps(document))
+    read = read_run(stored.folder)
+    assert read.variants == stored.variants
+    assert read.placement_of(read.variants[0].id) == read.placement_of("unknown") == read.placement
 
 
 def test_a_run_of_another_schema_is_not_read(stored: StoredRun) -> None:

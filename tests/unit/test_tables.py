@@ -9,7 +9,7 @@ from rich.console import Console
 
 from harness.ground.model import Load, Verdict
 from harness.judgement.judge import judge
-from harness.output import table_formats, tables, wording
+from harness.output import grids, table_formats, tables, wording
 from harness.output.standings import best_of, groups
 from harness.records.store import StoredRun
 from harness.records.summary import Figure, Summary
@@ -32,13 +32,13 @@ def summary(run: StoredRun | None = None) -> Summary:
     return judge(run or synthetic.recorded())
 
 
-def hostile() -> tuple[tables.Table, ...]:
+def hostile() -> tuple[grids.Table, ...]:
     """Return the tables of variants whose names attack each format."""
     speeds = dict.fromkeys(HOSTILE, synthetic.Speed(1000.0, 900.0, 50.0))
     return tables.build(summary(synthetic.run(speeds, ("hello",), twin=None)))
 
 
-def table(kind: str, scenario: str, of: Summary | None = None) -> tables.Table:
+def table(kind: str, scenario: str, of: Summary | None = None) -> grids.Table:
     """Return one table."""
     (found,) = [t for t in tables.build(of or summary()) if (t.kind, t.scenario) == (kind, scenario)]
     return found
@@ -242,6 +242,23 @@ def test_who_misses_the_rate_is_not_ranked() -> None:
     assert last[-1] == "0 of 5 (rate-not-reached)"
 
 
+def test_at_shares_of_their_own_the_rate_of_each_is_shown() -> None:
+    """Rows of one table have rates of their own there, so a p50 alone would mislead."""
+    run = synthetic.at_a_rate(synthetic.run(scenarios=("hello",)))
+    shares = tuple(
+        replace(
+            one,
+            record=replace(
+                one.record, cell=replace(one.record.cell, load=Load("rate", 200, 500.0, share=0.5))
+            ),
+        )
+        for one in run.trials
+    )
+    shown = tables.build(summary(synthetic.with_trials(run, *shares)))[0]
+    assert shown.headers[:3] == ("variant", "p50 ms", "requests/s")
+    assert shown.load == "rate, 200 users, 50 % of its own capacity (poisson)"
+
+
 def test_csv_holds_both_profiles() -> None:
     """A file over a closed load and a given rate has the columns of both, blank where one has none."""
     closed = tables.build(summary(synthetic.run(scenarios=("hello",))))
@@ -255,6 +272,7 @@ def test_csv_holds_both_profiles() -> None:
     ("load", "words"),
     [
         (Load("closed", 10), "closed, 10 users"),
+        (Load("closed", 1), "closed, 1 user"),
         (Load("closed", 10, think_s=0.5), "closed, 10 users, 0.5 s think time (exponential)"),
         (Load("rate", 10, 500.0, "constant"), "rate, 10 users, 500 requests/s (constant)"),
     ],

@@ -1,7 +1,6 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-import pandas as pd
 import pytest
 import synthetic
 from synthetic import PLACEMENT, USERS, WINDOW_NS, series, trial_record, watch
@@ -11,6 +10,7 @@ from harness.ground.observations import Mistake, ProcessTotals, SendLag, TrialRe
 from harness.judgement import validity
 from harness.judgement.checks import generator, load, pairs, window
 from harness.judgement.rules import NOT_CHECKED, RULES
+from harness.records.store import Columns
 
 APART = replace(PLACEMENT, overlap=False)
 EVEN = series([7000, 7010, 6990, 7000, 7010, 6990, 7000, 7005])
@@ -44,6 +44,12 @@ def scheduled(requests: int = 4000, lag_share: float = 0.05, idle_late_ms: float
 def slow(times_in_window: float, **changes: object) -> TrialRecord:
     """Return a closed trial whose mean response time fits so often into the window."""
     return with_load(requests=int(USERS * times_in_window), **changes)
+
+
+def two_users(in_flight: float) -> TrialRecord:
+    """Return a trial of two users at 3000 requests/s who wait for this share of the window."""
+    load = replace(synthetic.load_totals(24_000, users=2), in_flight_ns=int(in_flight * 2 * WINDOW_NS))
+    return replace(trial_record(Cell("flask-gunicorn", "hello", Load("closed", 2))), load=load)
 
 
 def cached(hits: int, misses: int, due: float = 0.62) -> TrialRecord:
@@ -100,6 +106,7 @@ BROKEN: dict[str, tuple[str, TrialRecord, float | None]] = {
     "littles-law, time lost": ("invalid", with_load(in_flight_ns=int(0.989 * USERS * WINDOW_NS)), 1.1),
     "littles-law, time invented": ("invalid", with_load(thinking_ns=int(0.011 * USERS * WINDOW_NS)), 1.1),
     "littles-law, requests lost": ("invalid", with_load(response_sum_ns=int(0.965 * USERS * WINDOW_NS)), 3.5),
+    "littles-law, two users": ("invalid", two_users(0.962), 3.8),
     "window-short": ("warning", slow(9.9), 9.9),
     "rate-not-reached": ("invalid", scheduled(requests=3770), 94.25),
     "send-lag": ("invalid", scheduled(lag_share=0.11), 11.0),
@@ -139,6 +146,7 @@ KEPT: dict[str, TrialRecord] = {
     "starved-users": with_load(users_served=990),
     "littles-law": with_load(in_flight_ns=int(0.991 * USERS * WINDOW_NS)),
     "littles-law, requests": with_load(response_sum_ns=int(0.975 * USERS * WINDOW_NS)),
+    "littles-law, two users": two_users(0.963),
     "window-short": slow(10.1),
     "rate-not-reached": scheduled(requests=3771),  # 99 % of 4000, less 3 times its root
     "send-lag": scheduled(lag_share=0.1, idle_late_ms=0.99),
@@ -203,21 +211,27 @@ def test_a_mistake_is_told_with_its_place() -> None:
         (series([7000] * 8, [2.0, 2.1, 2.0, 2.1, 3.0, 3.1, 3.0, 3.1]), "response p99 ms: <= 20 %"),
     ],
 )
-def test_a_level_that_changes_is_unsteady(seconds: pd.DataFrame, threshold: str) -> None:
+def test_a_level_that_changes_is_unsteady(seconds: Columns, threshold: str) -> None:
     """A step in the rate, or in the p99, within the window is a warning; what came before does not count."""
     (finding,) = validity.trial_findings(trial_record(), APART, seconds, 1e6)
     assert (finding.code, finding.severity, finding.threshold) == ("unsteady", "warning", threshold)
-    seconds["second"] -= 4
-    assert load.unsteady(seconds, "requests", 4) == load.unsteady(series([1, 2, 1]), "requests", 3)
+    later = {**seconds, "second": [second - 4 for second in seconds["second"]]}
+    assert load.unsteady(later, "requests", 4) == load.unsteady(series([1, 2, 1]), "requests", 3)
+
+
+def only(series: Columns, chosen: Callable[[int], bool]) -> Columns:
+    """Return the rows of the seconds that are chosen."""
+    places = [place for place, second in enumerate(series["second"]) if chosen(second)]
+    return {name: [column[place] for place in places] for name, column in series.items()}
 
 
 def test_seconds_without_an_answer_are_no_rest() -> None:
     """They have no row in the series; a server that stops for three of eight seconds has lost its level."""
     seconds = series([7000] * 8)
-    silent = seconds[~seconds["second"].isin([3, 4, 5])]
+    silent = only(seconds, lambda second: second not in (3, 4, 5))
     told = {one.threshold for one in validity.trial_findings(trial_record(), APART, silent, 1e6)}
     assert "requests: <= 5 %" in told
-    (finding,) = validity.trial_findings(trial_record(), APART, seconds[seconds["second"] < 0], 1e6)
+    (finding,) = validity.trial_findings(trial_record(), APART, only(seconds, lambda second: second < 0), 1e6)
     assert finding.remedy == f"{NOT_CHECKED}: the series has no second of the window"
 
 
@@ -302,6 +316,9 @@ def test_every_rule_is_in_the_table_once() -> None:
         "overlap",
         "generator-ceiling",
         "unsteady",
+        "slo-never-met",
+        "capacity-unclear",
+        "capacity-beyond",
     }
 
 

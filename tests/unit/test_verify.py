@@ -131,7 +131,8 @@ def test_bodies_are_made_as_the_file_says() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "is no list of cases"),
+        ("{", "is no JSON: Expecting property name"),
+        ("[]", "is no list of cases"),
         ('{"requests": {}, "cases": [{"name": "a", "expect": {"status": 200}, "reqest": {}}]}', "reqest"),
         ('{"requests": {}, "cases": [{"name": "a", "like": "none", "expect": {"status": 200}}]}', "none"),
         (

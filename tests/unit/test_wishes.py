@@ -14,6 +14,7 @@ from harness.ground.errors import UsageError
 from harness.ground.model import Setting, Variant
 from harness.records.wishes import Wish, base_of, named, parse
 
+ids = st.from_regex(r"[a-z][a-z0-9]*(-[a-z0-9]+)*(~[a-z0-9-]+)?", fullmatch=True)
 words = st.from_regex(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", fullmatch=True)
 values = st.integers(0, 10**6) | st.from_regex(r"[A-Za-z{:./@=][A-Za-z0-9{}:./@=_-]*", fullmatch=True)
 versions = st.from_regex(r"==[0-9]+(\.[0-9]+){1,2}(rc1)?", fullmatch=True) | st.from_regex(
@@ -21,12 +22,13 @@ versions = st.from_regex(r"==[0-9]+(\.[0-9]+){1,2}(rc1)?", fullmatch=True) | st.
 )
 wishes = st.builds(
     Wish,
-    id=words,
-    settings=st.dictionaries(st.from_regex(r"[a-z][a-z0-9_]*", fullmatch=True), values, max_size=3).map(
-        lambda pairs: tuple(sorted(pairs.items()))
-    ),
+    id=ids,
+    settings=st.dictionaries(
+        st.from_regex(r"(?!cpus)[a-z][a-z0-9_]*", fullmatch=True), values, max_size=3
+    ).map(lambda pairs: tuple(sorted(pairs.items()))),
     versions=st.dictionaries(words, versions, max_size=3).map(lambda pairs: tuple(sorted(pairs.items()))),
     python=st.none() | st.from_regex(r"3\.[0-9]{1,2}", fullmatch=True),
+    cpus=st.none() | st.integers(1, 100_000).map(lambda hundredths: hundredths / 100),
 )
 
 
@@ -120,6 +122,34 @@ def test_a_mistake_in_a_name_is_told(tmp_path: Path, text: str, says: str) -> No
     base = variant(tmp_path)
     with pytest.raises(UsageError, match=f"(?s){says}"):
         named([text], {base.id: base})
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "cpus"),
+    [
+        ("flask-gunicorn[cpus=0.5]", "flask-gunicorn[cpus=0.5]", 0.5),
+        ("flask-gunicorn[threads=4][cpus=.250]", "flask-gunicorn[cpus=0.25,threads=4]", 0.25),
+        ("flask-gunicorn[cpus=2.0]", "flask-gunicorn[cpus=2]", 2.0),
+        ("flask-gunicorn[cpus=02]", "flask-gunicorn[cpus=2]", 2.0),
+    ],
+)
+def test_a_name_may_hold_a_cap(tmp_path: Path, text: str, name: str, cpus: float) -> None:
+    """`cpus` is no setting of the variant but a cap of the row's own, with one canonical form."""
+    base = variant(tmp_path)
+    (found,) = named([text], {base.id: base}).values()
+    assert (found.id, found.cpus) == (name, cpus)
+    assert "cpus" not in found.settings
+    assert base.cpus is None
+
+
+@pytest.mark.parametrize(
+    "value", ["0", "0.0", "0.009", "-1", "half", "nan", "inf", "1e3", "1.", "{cpus}", "10001"]
+)
+def test_a_cap_that_is_none_is_told(tmp_path: Path, value: str) -> None:
+    """Zero, less than the kernel can, and what is no number are refused with one message."""
+    base = variant(tmp_path)
+    with pytest.raises(UsageError, match=r"(?s)CPUs are no cap.*cpus=0\.5"):
+        named([f"flask-gunicorn[cpus={value}]"], {base.id: base})
 
 
 def test_a_variant_without_requirements_has_no_versions(tmp_path: Path) -> None:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import math
 
-import pandas as pd
-
 from harness.ground import stats
 from harness.ground.model import Finding
-from harness.ground.observations import TrialRecord
+from harness.ground.observations import LoadTotals, TrialRecord
 from harness.judgement.checks.window import (
     churned,
     errors_percent,
@@ -17,6 +15,10 @@ from harness.judgement.checks.window import (
     window_of,
 )
 from harness.judgement.rules import HIT_POINTS, LEAST_SECONDS, SHIFT_PERCENT, broken, unchecked
+from harness.records.store import Columns
+
+TURNAROUND_NS = 25_000
+"""What the generator may take for an answer before it sends its user's next request."""
 
 
 def errors(record: TrialRecord) -> Finding | None:
@@ -44,7 +46,7 @@ def starved_users(record: TrialRecord) -> Finding | None:
     A user of a schedule need not have a request due in the window: `rate-not-reached` looks at all of them.
     """
     load, _ = window_of(record)
-    if record.cell.load.profile == "rate":
+    if record.cell.load.rate_per_s is not None:
         return None
     percent = 100 * (load.users - load.users_served) / load.users
     return broken("starved-users", percent) if percent > 1 else None
@@ -68,8 +70,9 @@ def littles_law_of_time(record: TrialRecord) -> Finding | None:
     if record.cell.load.profile != "closed" or _why_no_law(record):
         return None
     users_ns = load.users * (phases.window_end_ns - phases.window_start_ns)
-    off = 100 * abs((load.in_flight_ns + load.thinking_ns) / users_ns - 1)
-    return broken("littles-law", off, threshold="within 1 % of users × window") if off > 1 else None
+    off = 100 * ((load.in_flight_ns + load.thinking_ns) / users_ns - 1)
+    most = "within 1 % of users × window, or 25 µs lost a request"
+    return broken("littles-law", abs(off), threshold=most) if _is_off(off, 1, load, users_ns) else None
 
 
 def littles_law_of_requests(record: TrialRecord) -> Finding | None:
@@ -80,20 +83,32 @@ def littles_law_of_requests(record: TrialRecord) -> Finding | None:
     if reason := _why_no_law(record):
         return unchecked("littles-law", reason)
     users_ns = load.users * (phases.window_end_ns - phases.window_start_ns)
-    off = 100 * abs((load.response_sum_ns + load.thinking_ns) / users_ns - 1)
-    return broken("littles-law", off, threshold="X·(R+Z) within 3 % of users") if off > 3 else None
+    off = 100 * ((load.response_sum_ns + load.thinking_ns) / users_ns - 1)
+    most = "X·(R+Z) within 3 % of users, or 25 µs lost a request"
+    return broken("littles-law", abs(off), threshold=most) if _is_off(off, 3, load, users_ns) else None
 
 
-def unsteady(series: pd.DataFrame, column: str, seconds: int) -> Finding | None:
+def _is_off(percent: float, bound: float, load: LoadTotals, users_ns: int) -> bool:
+    """Tell whether the users' time is past the bound, or more is lost than a generator takes for its work.
+
+    While it works on an answer its user neither waits nor thinks: of one user's time a great part, of a
+    thousand users' nothing to speak of.
+    """
+    if percent > 0:
+        return percent > bound
+    return -percent > max(bound, 100 * TURNAROUND_NS * load.requests / users_ns)
+
+
+def unsteady(series: Columns, column: str, seconds: int) -> Finding | None:
     """`unsteady`: the figure is the greatest distance of a level from the last one, in % of the mean.
 
     `seconds` are the whole ones of the window. One in which nothing was answered has no row in the series:
     its rate is 0, and a time it has none.
     """
-    window = series[series["second"] >= 0] if len(series) else series
-    if not len(window):
+    rows = zip(series["second"], series[column], strict=True)
+    told = {second: math.nan if value is None else float(value) for second, value in rows if second >= 0}
+    if not told:
         return unchecked("unsteady", "the series has no second of the window")
-    told = dict(zip(window["second"], window[column].astype(float), strict=True))
     if column == "requests":
         values = [told.get(second, 0.0) for second in range(seconds)]
     else:

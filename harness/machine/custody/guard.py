@@ -89,19 +89,19 @@ def machine_lock(run_id: str, path: Path) -> Iterator[None]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             holder = os.pread(descriptor, 200, 0).decode("utf-8", "replace").strip()
-            name = "".join(c for c in holder if c.isprintable()) or "of another user"
+            name = "".join(c for c in holder if c.isprintable()) or "its name can't be read"
             raise EnvironmentUnfit(
                 f"another run is going on: {name}",
                 where=str(path),
                 remedy="two at once would measure each other; wait for it, or end it",
             ) from None
-        _name_holder(descriptor, f"{run_id} (pid {os.getpid()})\n")
-        yield
-    finally:
         try:
-            _name_holder(descriptor, "")
+            _name_holder(descriptor, f"{run_id} (pid {os.getpid()})\n")
+            yield
         finally:
-            os.close(descriptor)
+            _name_holder(descriptor, "")
+    finally:
+        os.close(descriptor)
 
 
 def _begin(path: Path, run_id: str) -> Journal:

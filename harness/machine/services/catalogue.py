@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
-from harness.ground.names import choose
+from harness.ground.errors import UsageError
+from harness.ground.names import choose, suggestion
 from harness.machine.backends.backend import Backend, Party
 from harness.machine.custody.journal import Journal
 from harness.machine.services.classifier import offer_classifier
@@ -162,6 +163,13 @@ def given_by(names: Iterable[str]) -> frozenset[str]:
     """Return what a SUT was given with these services, as the contract's cases call it."""
     given = frozenset(names)
     return given | {STAND_INS[name] for name in given & STAND_INS.keys()}
+
+
+def check_services(names: Iterable[str], where: str) -> None:
+    """Raise UsageError, with where they stand, for a service that there is not."""
+    for name in names:
+        if name not in STARTERS:
+            raise UsageError(f"there is no service {name!r}", where=where, remedy=suggestion(name, STARTERS))
 
 
 def start_services(names: Iterable[str], around: Surroundings) -> tuple[Service, ...]:

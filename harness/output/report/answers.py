@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -73,11 +74,22 @@ def answer(group: Group) -> Answer:
     if ranks[top] == (1, 1):
         tail = _at_the_tail(group, second, top)
         return said(f"{_name(top)} is fastest: {ratio}, the next{tail}.", "verdict", top, _lead(pair))
-    tied = [cell.variant.label for cell in ranked if ranks[cell.variant.label][0] == 1]
-    behind = [cell.variant.label for cell in ranked if cell.variant.label not in tied]
+    sharing = [cell.variant.label for cell in ranked if ranks[cell.variant.label][0] == 1]
+    behind = [cell.variant.label for cell in ranked if cell.variant.label not in sharing]
+    untold = [label for label in sharing if _untold(group, top, label)]
+    few = f" Too few blocks for a verdict on {_listed([_name(one) for one in untold])}." if untold else ""
+    tied = [label for label in sharing if label not in untold]
+    if tied == [top]:
+        return said(f"{_name(top)} {had} {ratio}.{few}", "open")
     sharers = _listed([_name(label) for label in tied])
     sentence = f"A tie at the top between {sharers}: {_name(top)} {had} {ratio}, which is within the noise"
-    return said(f"{sentence}{_after(group, top, behind)}.{_needed(pair)}", "tie")
+    return said(f"{sentence}{_after(group, top, behind)}.{_needed(pair)}{few}", "tie")
+
+
+def _untold(group: Group, top: str, label: str) -> bool:
+    """Tell whether another one was not judged against the first; that is no tie."""
+    pair = between(group, label, top, group.metric) if label != top else None
+    return label != top and (pair is None or pair.verdict is None)
 
 
 def headline(answers: Sequence[Answer]) -> str:
@@ -92,18 +104,37 @@ def headline(answers: Sequence[Answer]) -> str:
             leads.setdefault(one.fastest, []).append(one)
     if not leads:
         if all(one.tone == "open" for one in answers):
-            return "No verdict on any scenario; below is why."
+            return "No verdict on any scenario."
         return "No variant is fastest beyond the noise on any scenario."
-    wins = "; ".join(_wins(name, won, len(answers)) for name, won in leads.items())
-    rest = [one.scenario for one in answers if one.fastest is None]
+    wins = "; ".join(_wins(name, won, answers) for name, won in leads.items())
+    rest = _places([one for one in answers if one.fastest is None], answers)
     return f"{wins}{f'; no single fastest on {_listed(rest)}' if rest else ''}."
 
 
-def _wins(name: str, won: Sequence[Answer], scenarios: int) -> str:
-    told = scenarios <= MOST_TOLD
-    where = [f"{one.scenario} ({one.lead})" if told else one.scenario for one in won]
-    everywhere = f" all {scenarios} scenarios:" if len(won) == scenarios else ""
+def _wins(name: str, won: Sequence[Answer], answers: Sequence[Answer]) -> str:
+    scenarios = {one.scenario for one in answers}
+    if len(answers) > MOST_TOLD:
+        where = _places(won, answers)
+    elif len(scenarios) == len(answers):
+        where = [f"{one.scenario} ({one.lead})" for one in won]
+    else:
+        where = [f"{one.scenario}, {one.load} ({one.lead})" for one in won]
+    everywhere = f" all {len(scenarios)} scenarios:" if len(won) == len(scenarios) == len(answers) else ""
     return f"{_name(name)} is fastest on{everywhere} {_listed(where)}"
+
+
+def _places(some: Sequence[Answer], answers: Sequence[Answer]) -> list[str]:
+    """Return the scenarios of some answers, each once, with how many of its loads these are of."""
+    asked = Counter(one.scenario for one in answers)
+    found = Counter(one.scenario for one in some)
+
+    def place(name: str) -> str:
+        if asked[name] == 1:
+            return name
+        of = "all" if found[name] == asked[name] else f"{found[name]} of"
+        return f"{name} ({of} {asked[name]} loads)"
+
+    return [place(name) for name in found]
 
 
 def _factor(pair: Comparison) -> str:

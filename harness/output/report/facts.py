@@ -22,12 +22,14 @@ def command(run: StoredRun) -> str:
 def method(run: StoredRun) -> Pairs:
     """Return how it was measured."""
     place = run.placement
+    capped = any(variant.cpus is not None for variant in run.variants)
+    own = "; fewer CPUs where its name has `cpus`" if capped else ""
     return (
         ("blocks", f"{run.blocks}, each over all cells in an order of its own (seed {run.record.seed})"),
         ("backend", wording.plain(run.record.backend)),
         ("network", _NETWORKS[run.record.network]),
         ("phases", f"{run.timing.warmup_s:g} s of warm-up, {run.timing.window_s:g} s of window, then drain"),
-        ("cap", f"{place.caps.cpus:g} CPU and {format_size(place.caps.memory_bytes)} for the variant"),
+        ("cap", f"{place.caps.cpus:g} CPU and {format_size(place.caps.memory_bytes)} for the variant{own}"),
         ("variant's CPUs", _cpus(place.sut_cpus)),
         ("generator's CPUs", _cpus(place.generator_cpus)),
         ("services' CPUs", _cpus(place.service_cpus)),

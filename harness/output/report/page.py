@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup, escape
-
 from harness.ground.errors import EnvironmentUnfit
-from harness.judgement.judge import judge_trials
-from harness.output import plots, table_formats, tables, wording
-from harness.output.report import facts, trust
+from harness.judgement.trials import JudgedTrial
+from harness.output import claim_tables, plots, table_formats, tables, wording
+from harness.output.grids import Table
+from harness.output.report import digest, embedded, facts, trust
 from harness.output.report.answers import answer, headline
-from harness.output.standings import Group, groups, ranks_of
+from harness.output.report.charts.catalogue import sheets
+from harness.output.report.charts.looks import looks_of
+from harness.output.report.claimed import claimed
+from harness.output.report.ranking import rank_rows
+from harness.output.standings import groups, labels_of
+from harness.records.claims import Claims
 from harness.records.disk import write
 from harness.records.store import StoredRun
 from harness.records.summary import Summary
 from harness.records.summary_json import to_json
 
-HERE = Path(__file__).parent
-_SVG_TAG = re.compile(r"<svg[^>]*>")
-_SVG_SIZE = re.compile(r'viewBox="[^"]*"')
 
-
-def write_report(run: StoredRun, summary: Summary, folder: Path) -> Path:
+def write_report(
+    run: StoredRun,
+    summary: Summary,
+    trials: Sequence[JudgedTrial],
+    folder: Path,
+    claims: Claims | None = None,
+) -> Path:
     """Write the page, the tables (Markdown, CSV), the pictures and the summary; return the page's path.
 
     Each file is written aside and renamed, the page last, so that a page never lacks what it names.
@@ -32,11 +38,11 @@ def write_report(run: StoredRun, summary: Summary, folder: Path) -> Path:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        files = report_files(run, summary)
-        for name in plots.NAMES:
-            if f"{name}.png" not in files:
-                (folder / f"{name}.png").unlink(missing_ok=True)  # of an older report
+        files = report_files(run, summary, trials, claims)
+        for name in {*(f"{name}.png" for name in plots.NAMES), *table_formats.CSV_NAMES} - set(files):
+            (folder / name).unlink(missing_ok=True)  # of an older report
         for name, content in files.items():
+            (folder / name).parent.mkdir(exist_ok=True)  # of the first flame graph
             write(folder / name, content)
     except OSError as error:
         raise EnvironmentUnfit(
@@ -47,36 +53,38 @@ def write_report(run: StoredRun, summary: Summary, folder: Path) -> Path:
     return folder / "index.html"
 
 
-def report_files(run: StoredRun, summary: Summary) -> dict[str, bytes]:
+def report_files(
+    run: StoredRun, summary: Summary, trials: Sequence[JudgedTrial], claims: Claims | None = None
+) -> dict[str, bytes]:
     """Return the content of each file of a report by its name, the page last."""
-    drawn = plots.pictures(summary, judge_trials(run))
+    drawn = plots.pictures(summary, trials)
     built = tables.build(summary)
     files = {f"{picture.name}.png": picture.png for picture in drawn}
-    files["tables.md"] = table_formats.to_markdown(built).encode()
+    files |= {_flame(number): graph.read_bytes() for number, graph in run.flames.items()}
+    files["tables.md"] = digest.to_markdown(summary).encode()
     files |= {name: text.encode() for name, text in table_formats.csv_files(built).items()}
     files["summary.json"] = to_json(summary).encode()
-    files["index.html"] = page(run, summary, drawn, built).encode()
+    files["index.html"] = page(run, summary, trials, built, claims).encode()
     return files
 
 
 def page(
-    run: StoredRun, summary: Summary, drawn: tuple[plots.Picture, ...], built: tuple[tables.Table, ...]
+    run: StoredRun,
+    summary: Summary,
+    trials: Sequence[JudgedTrial],
+    built: tuple[Table, ...],
+    claims: Claims | None = None,
 ) -> str:
     """Return the page; everything that comes from a variant, a log or a record is escaped data."""
-    environment = Environment(
-        loader=FileSystemLoader(HERE),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters["code"] = _code
     shown = groups(summary)
+    looks = looks_of(labels_of(summary))
     answers = [answer(group) for group in shown]
     found, unchecked = trust.findings(summary)
-    return environment.get_template("page.html").render(
-        style=Markup((HERE / "page.css").read_text(encoding="utf-8")),  # noqa: S704 - our own file
+    drawn = sheets(summary, trials, looks)
+    return embedded.rendered(
+        "page.html",
+        embedded.script(),
+        embedded.style(),
         title=wording.plain(f"{summary.suite}: {summary.run}"),
         state=run.state,
         headline=headline(answers),
@@ -86,16 +94,27 @@ def page(
         planned_trials=run.planned,
         found=found,
         unchecked=unchecked,
+        limiters=trust.limiters(shown),
         resources=trust.resources(shown),
         resource_names=trust.RESOURCES.values(),
         noise=trust.noise(summary, shown),
         floor=trust.widest_floor(summary),
         groups=shown,
+        scenarios=dict.fromkeys(table.scenario for table in built),
+        loads=dict.fromkeys([table.load for table in built] + [sheet.load for sheet in drawn]),
+        kinds=[*tables.TITLES.items(), *([("scaling", "Scaling")] if summary.scaling else [])],
+        looks=[(wording.plain(label), look) for label, look in looks.items()],
         metrics=wording.METRICS,
-        standings=_standings(shown),
-        tables=built,
+        standings=rank_rows(shown),
+        tables=_by_group(built),
+        frames=embedded.island([_numbers(table) for table in built]),
+        words=table_formats.WORDS,
         legend=table_formats.LEGEND,
-        pictures=[(picture, _inline(picture)) for picture in drawn],
+        scales=bool(summary.scaling),
+        sheets=drawn,
+        flames=_flames(run),
+        claimed=claimed(claims, summary, run.placement.caps),
+        claims_legend=claim_tables.LEGEND,
         method=facts.method(run),
         machine=facts.machine(run.record.fingerprint),
         versions=facts.versions(summary),
@@ -104,43 +123,28 @@ def page(
     )
 
 
-def _standings(shown: tuple[Group, ...]) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Return for each variant its rank and its limiter on every scenario."""
-    labels = sorted({cell.variant.label for group in shown for cell in group.cells})
-    ranks = [ranks_of(group) for group in shown]
-    rows = []
-    for label in labels:
-        fields: list[tuple[str, str]] = []
-        for group, of_group in zip(shown, ranks, strict=True):
-            cell = next((cell for cell in group.cells if cell.variant.label == label), None)
-            ranked = wording.rank(of_group.get(label))
-            fields.append(
-                ("invalid" if cell and not cell.valid_trials else ranked, cell.limiter if cell else "")
-            )
-        rows.append((wording.plain(label), fields))
-    return rows
+def _flame(number: int) -> str:
+    """Return the path of a flame graph beside the page."""
+    return f"flames/{number:03d}.svg"
 
 
-def _code(text: str) -> Markup:
-    """Return text whose parts between backticks are code."""
-    parts = text.split("`")
-    marked = (
-        Markup("<code>{}</code>").format(part) if index % 2 else escape(part)
-        for index, part in enumerate(parts)
-    )
-    return Markup("").join(marked)
+def _flames(run: StoredRun) -> list[tuple[str, str, str]]:
+    """Return scenario, load and variant of each flame graph, as words, with its path."""
+    planned = {trial.number: trial.cell for stage in run.stages for trial in stage.trials}
+    return [
+        (f"{cell.scenario} ({wording.load(cell.load)})", wording.plain(cell.variant), _flame(number))
+        for number in run.flames
+        if (cell := planned.get(number)) is not None
+    ]
 
 
-def _inline(picture: plots.Picture) -> Markup:
-    """Return a picture's SVG for the page, with ids of its own, the page's colours, and its words.
+def _numbers(table: Table) -> dict[str, object]:
+    """Return a table as numbers, as its CSV file has them; None was not measured."""
+    rows = table.frame.astype(object).where(table.frame.notna(), None).to_numpy().tolist()
+    return {"columns": list(table.frame.columns), "rows": rows}
 
-    matplotlib escapes the text in it.
-    """
-    svg = picture.svg[picture.svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    size = _SVG_SIZE.search(svg)
-    head = f'<svg {size[0] if size else ""} role="img" aria-label="{escape(picture.alt)}">'
-    svg = _SVG_TAG.sub(lambda _: head, svg, count=1)
-    svg = re.sub(r'(\sid="|url\(#|href="#)', rf"\g<1>{picture.name}-", svg).replace("xlink:href", "href")
-    svg = svg.replace(plots.INK, "currentColor").replace(plots.FAINT, "var(--line)")
-    return Markup(svg)  # noqa: S704 - made by matplotlib from escaped text
+
+def _by_group(built: tuple[Table, ...]) -> list[tuple[tuple[str, str], list[tuple[int, Table]]]]:
+    """Return the tables of each scenario and load, with their numbers among all."""
+    groups = groupby(enumerate(built), lambda numbered: (numbered[1].scenario, numbered[1].load))
+    return [(key, list(own)) for key, own in groups]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -90,6 +91,12 @@ def _percent(figure: Figure | None) -> str:
     return wording.NOT_MEASURED if figure is None else f"{figure.value:.1f} %"
 
 
+def limiters(groups: Iterable[Group]) -> tuple[tuple[str, int], ...]:
+    """Return what limited the cells, and how many each; the most frequent first."""
+    counted = Counter(cell.limiter for group in groups for cell in group.cells if cell.trials)
+    return tuple(sorted(counted.items(), key=lambda item: (-item[1], item[0])))
+
+
 def findings(summary: Summary) -> tuple[tuple[FindingRow, ...], tuple[FindingRow, ...]]:
     """Return what was found, and what could not be checked, each finding once."""
     shared: dict[tuple[str, Severity, str, str], list[tuple[CellSummary, CellFinding]]] = {}
@@ -139,8 +146,11 @@ def _twins(summary: Summary, group: Group, metric: str) -> str:
 
 def _row(members: list[tuple[CellSummary, CellFinding]], all_cells: int) -> FindingRow:
     first = members[0][1]
-    places = [_place(cell, found) for cell, found in members]
-    where = "all cells" if len(places) == all_cells > 1 else "; ".join(places)
+    of_rows: dict[tuple[str, str], list[tuple[CellSummary, CellFinding]]] = {}
+    for cell, found in members:
+        of_rows.setdefault((cell.variant.label, cell.scenario), []).append((cell, found))
+    places = "; ".join(_place(own) for own in of_rows.values())
+    where = "all cells" if len(members) == all_cells > 1 else places
     figures = [found.figure for _, found in members if found.figure is not None]
     rule = BY_CODE.get(first.code)
     worst = min if rule is not None and rule.lower_is_worse else max
@@ -155,9 +165,15 @@ def _row(members: list[tuple[CellSummary, CellFinding]], all_cells: int) -> Find
     )
 
 
-def _place(cell: CellSummary, found: CellFinding) -> str:
+def _place(members: list[tuple[CellSummary, CellFinding]]) -> str:
+    """Return the place of a variant's cells on a scenario, of which there is one for each load."""
+    cell = members[0][0]
     twin = " (A/A twin)" if cell.variant.replica else ""
     name = cell.variant.label.removesuffix(f"#{cell.variant.replica}")
-    word = "trial" if len(found.trials) == 1 else "trials"
-    trials = f" ({word} {', '.join(map(str, found.trials))})" if found.trials else ""
-    return f"{wording.plain(name)}{twin} on {wording.plain(cell.scenario)}{trials}"
+    loads = len({cell.load for cell, _ in members})
+    trials = sorted({number for _, found in members for number in found.trials})
+    more = [f"{loads} loads"] if loads > 1 else []
+    if trials:
+        more.append(f"trial{'s' if len(trials) > 1 else ''} {', '.join(map(str, trials))}")
+    told = f" ({'; '.join(more)})" if more else ""
+    return f"{wording.plain(name)}{twin} on {wording.plain(cell.scenario)}{told}"

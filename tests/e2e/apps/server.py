@@ -29,6 +29,7 @@ class Server:
         self.hoard: list[bytes] = []
         self.connections = 0
         self.first_s = 0.0
+        self.free_s = 0.0
         self.worker = work() if options.restart_after >= 0 else None
 
     async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -43,6 +44,8 @@ class Server:
                 await reader.readexactly(int(headers.get("content-length", "0")))
                 path = target.partition("?")[0]
                 await asyncio.sleep(LONG_S if starving and path == "/json" else self.pause_s())
+                if path == "/json" and self.options.service_s:
+                    await asyncio.sleep(self.turn_s())
                 writer.write(self.answer(method, path))
                 await writer.drain()
                 if 0 <= self.options.drop_after < self.greetings:
@@ -67,6 +70,12 @@ class Server:
         """Return the pause before an answer."""
         late = self.greetings and time.monotonic() - self.first_s > self.options.slow_after_s
         return float(2 * self.options.pause_s if late else self.options.pause_s)
+
+    def turn_s(self) -> float:
+        """Return how long a request waits until all before it were served, one at a time, and it is."""
+        now = time.monotonic()
+        self.free_s = max(self.free_s, now) + self.options.service_s
+        return self.free_s - now
 
     def misbehaves(self) -> bool:
         """Fail as the options ask; return whether the answer is to be wrong."""
@@ -131,6 +140,7 @@ def main() -> None:
     parser.add_argument("--drop-after", type=int, default=-1)
     parser.add_argument("--slow-after-s", type=float, default=1e9)
     parser.add_argument("--pause-s", type=float, default=PAUSE_S)
+    parser.add_argument("--service-s", type=float, default=0.0, help="of each request, one at a time")
     parser.add_argument("--starts", help="a file that gets longer, and pauses with it, at each start")
     parser.add_argument("--starve", action="store_true")
     parser.add_argument("--refuse-to-start", action="store_true")

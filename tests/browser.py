@@ -7,10 +7,12 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 from served import PATIENCE_S
 
 SWITCH = "WEBDYNO_BROWSER"
@@ -49,32 +51,48 @@ def chromium() -> str:
 
 @contextmanager
 def watching(url: str) -> Iterator[Watched]:
-    """Open a server's page in a browser that finds `HOST` here and no other host at all.
+    """Open a browser that finds a server as `HOST` here and no other host at all; its page is still empty.
 
     It treats the server as if TLS protected it: else it complains of headers that mean something there alone.
     """
     origin = url.replace("127.0.0.1", HOST)
+    args = (
+        f"--host-resolver-rules=MAP {HOST} 127.0.0.1, MAP * ~NOTFOUND",
+        f"--unsafely-treat-insecure-origin-as-secure={origin}",
+    )
+    with _browser(*args) as browser:
+        page = browser.new_page(viewport={"width": 1200, "height": 1000}, base_url=origin)
+        page.clock.install()
+        yield _watched(page)
+
+
+@contextmanager
+def viewing(path: Path, **settings: Any) -> Iterator[Watched]:  # noqa: ANN401 - Playwright's own, of many kinds
+    """Open a file in a browser without any host; `settings` are those of a new page."""
+    with _browser("--host-resolver-rules=MAP * ~NOTFOUND") as browser:
+        watched = _watched(browser.new_page(**{"viewport": {"width": 1280, "height": 900}, **settings}))
+        watched.page.goto(path.as_uri())
+        yield watched
+
+
+@contextmanager
+def _browser(*args: str) -> Iterator[Browser]:
     program = chromium()
     expect.set_options(timeout=1000 * PATIENCE_S)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=program,
-            args=[
-                "--no-sandbox",
-                f"--host-resolver-rules=MAP {HOST} 127.0.0.1, MAP * ~NOTFOUND",
-                f"--unsafely-treat-insecure-origin-as-secure={origin}",
-            ],
-        )
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", *args])
         try:
-            page = browser.new_page(viewport={"width": 1200, "height": 1000}, base_url=origin)
-            page.clock.install()
-            watched = Watched(page)
-            watched.page.on("request", lambda request: watched.asked.append(request.url))
-            watched.page.on("pageerror", lambda error: watched.complaints.append(str(error)))
-            watched.page.on(
-                "console",
-                lambda said: watched.complaints.append(said.text) if said.type == "error" else None,
-            )
-            yield watched
+            yield browser
         finally:
             browser.close()
+
+
+def _watched(page: Page) -> Watched:
+    watched = Watched(page)
+    page.on("request", lambda request: watched.asked.append(request.url))
+    page.on("pageerror", lambda error: watched.complaints.append(str(error)))
+    page.on(
+        "console",
+        lambda said: watched.complaints.append(said.text) if said.type == "error" else None,
+    )
+    return watched
