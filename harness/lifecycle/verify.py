@@ -6,13 +6,13 @@ any language are held to the same ones.
 
 from __future__ import annotations
 
-import asyncio
 import re
 import ssl
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import httpx
+import trio
 
 from harness.ground.clock import SystemClock
 from harness.ground.model import Scenario, Variant
@@ -109,12 +109,12 @@ def _check(base_url: str, case: Case, timeout_s: float, tls: ssl.SSLContext) -> 
     opened: list[str] = []
     found: list[str] = []
     try:
-        answers = asyncio.run(_ask(base_url, case, timeout_s, tls, opened))
+        answers = trio.run(_ask, base_url, case, timeout_s, tls, opened)
         for turn, answer in enumerate(answers[: case.times]):
             found += _compare(case.expect, answer, turn)
         if case.then is not None:
             found += _compare(case.then, answers[-1], 0)
-    except TimeoutError:
+    except trio.TooSlowError:
         return [*found, f"no answer: not whole within {timeout_s:g} s"]
     except (httpx.RemoteProtocolError, httpx.ReadError) as error:
         return found if case.expect.may_hang_up else [*found, _no_answer(error)]
@@ -134,8 +134,9 @@ async def _ask(
 ) -> list[httpx.Response]:
     """Return the answers; each connection that is opened is noted in `opened`.
 
-    Raises httpx.HTTPError, and TimeoutError for an answer that comes too slowly: httpx's own time-outs bound
-    the wait for the next byte, and a byte a second would last for ever.
+    Raises httpx.HTTPError, and trio.TooSlowError for an answer that comes too slowly: httpx's own time-outs
+    bound the wait for the next byte, and a byte a second would last for ever. A server may refuse a body that
+    it has not read, and close: asyncio, unlike Trio, throws an answer away where sending the rest fails.
     """
 
     async def watch(event: str, _details: object) -> None:
@@ -147,7 +148,7 @@ async def _ask(
     way = httpx.AsyncHTTPTransport(trust_env=False, verify=tls, local_address=case.client)
     async with httpx.AsyncClient(timeout=timeout_s, trust_env=False, transport=way) as client:
         for _ in range(case.times + (case.then is not None)):
-            async with asyncio.timeout(timeout_s):
+            with trio.fail_after(timeout_s):
                 answers.append(
                     await client.request(
                         case.method,

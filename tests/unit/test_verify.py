@@ -100,6 +100,26 @@ def test_what_is_told_without_tls_is_seen(answer: bytes, good: bool) -> None:
     assert result.passed is good, result
 
 
+def test_an_answer_that_comes_before_the_request_is_whole_is_read() -> None:
+    """A server may refuse a body that it has not read, and close: its answer counts, not the sending."""
+    (case,) = [
+        one for one in load_cases(CONTRACT) if one.name == "generate: a body of 1 MiB and a byte is too large"
+    ]
+    case = replace(case, body=8 * case.body)  # more than the sockets' buffers take
+    due = {"status": "error", "code": "body_too_large", "message": "", "details": []}
+    answer = json.dumps(due).encode()
+    head = f"HTTP/1.1 413 -\r\nContent-Type: application/json\r\nContent-Length: {len(answer)}\r\n\r\n"
+
+    def script(peer: Peer) -> None:
+        peer.socket.recv(1000)
+        peer.send(head.encode() + answer)
+        peer.socket.close()
+
+    with serving(script) as server:
+        (result,) = verify(server.url, [case])
+    assert result.passed, result
+
+
 def test_cases_can_be_narrowed_to_endpoints() -> None:
     """A variant that serves some scenarios is held to their operations, and to what belongs to none."""
     cases = for_endpoints(load_cases(CONTRACT), ("GET /json",))
