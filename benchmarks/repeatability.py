@@ -24,7 +24,8 @@ from harness.ground.stats import coefficient_of_variation
 from harness.judgement.judge import judge, measured
 from harness.judgement.trials import judge_trials
 from harness.machine.fingerprint import fingerprint
-from harness.records.store import Results, StoredRun
+from harness.records.run import StoredRun
+from harness.records.store import Results
 
 WHAT = {"closed": "requests_per_s", "rate": "cpu.us_per_request"}
 """By profile: the metric that is said to repeat."""

@@ -89,6 +89,7 @@ def _browser(*args: str) -> Iterator[Browser]:
 
 def _watched(page: Page) -> Watched:
     watched = Watched(page)
+    page.set_default_timeout(1000 * PATIENCE_S)
     page.on("request", lambda request: watched.asked.append(request.url))
     page.on("pageerror", lambda error: watched.complaints.append(str(error)))
     page.on(

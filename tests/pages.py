@@ -6,7 +6,7 @@ from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
-from harness.records.store import StoredRun
+from harness.records.run import StoredRun
 
 Written = Callable[[StoredRun], Path]
 """What writes a run's page and returns its path."""

@@ -26,7 +26,8 @@ from harness.ground.observations import (
     WatchWindow,
 )
 from harness.records.disk import write
-from harness.records.store import Columns, Results, RunRecord, StoredRun, StoredTrial, write_parquet
+from harness.records.run import Columns, RunRecord, StoredRun, StoredTrial
+from harness.records.store import Results, write_parquet
 
 MIB = 1 << 20
 RUN_ID = "20261124-120000-standard"

@@ -13,8 +13,9 @@ from harness.cli import completing, console, options
 from harness.ground.errors import UsageError
 from harness.records.claims import Claims, load_claims
 from harness.records.project import Project, find_project
+from harness.records.run import StoredRun
 from harness.records.seal import insist_on_seal
-from harness.records.store import Results, StoredRun
+from harness.records.store import Results
 from harness.records.summary_json import round_figure
 
 if TYPE_CHECKING:

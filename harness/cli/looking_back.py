@@ -14,8 +14,9 @@ from harness.cli import completing, console, options
 from harness.ground.errors import GateFailed, UsageError
 from harness.ground.names import choose
 from harness.records.project import find_project
+from harness.records.run import StoredRun
 from harness.records.seal import insist_on_seal
-from harness.records.store import Results, StoredRun
+from harness.records.store import Results
 from harness.records.summary_json import from_json
 
 if TYPE_CHECKING:

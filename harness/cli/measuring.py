@@ -46,7 +46,8 @@ from harness.records.disk import writing
 from harness.records.loads import LONGEST_SLO_MS, LONGEST_THINK_S, MOST_PER_S, MOST_USERS, LoadWishes, Written
 from harness.records.manifest import check_implements
 from harness.records.project import Project, find_project
-from harness.records.store import Results, StoredRun, read_run
+from harness.records.run import StoredRun, read_run
+from harness.records.store import Results
 from harness.records.summary_json import to_json
 
 

@@ -16,7 +16,7 @@ from harness.lifecycle.peers import PeerReading, summarise
 from harness.lifecycle.verify import CaseResult, failures
 from harness.output import findings, table_formats, tables
 from harness.output.report.digest import headline_of
-from harness.records.store import StoredRun
+from harness.records.run import StoredRun
 from harness.records.summary import Summary
 
 

@@ -16,7 +16,7 @@ from harness.ground.model import Cell, PlannedTrial, Stage
 from harness.judgement.rules import broken
 from harness.judgement.search import FINENESS, MOST_GROWTH, Bounds, End, Outcome, Probe, Step, step
 from harness.judgement.trials import CellKey, JudgedTrial, judge_trials, key_of
-from harness.records.store import StoredRun
+from harness.records.run import StoredRun
 
 STAGE = "capacity"
 FAR = MOST_GROWTH

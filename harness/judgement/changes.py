@@ -25,7 +25,7 @@ from harness.judgement.comparison import (
 )
 from harness.judgement.judge import measured, planned_cells, reported_trials, summarise
 from harness.judgement.trials import JudgedTrial
-from harness.records.store import StoredRun
+from harness.records.run import StoredRun
 from harness.records.summary import Summary
 
 Weight = Literal["forbids", "warns", "tells"]

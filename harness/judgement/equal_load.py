@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from harness.ground.model import Cell, Load, PlannedTrial, Stage
 from harness.judgement.trials import judge_trials
-from harness.records.store import RunRecord, StoredRun
+from harness.records.run import RunRecord, StoredRun
 
 STAGE = "equal load"
 

@@ -8,7 +8,7 @@ from harness.ground.histogram import Histogram
 from harness.ground.model import Placement
 from harness.ground.observations import Counters, TrialRecord, Usage
 from harness.judgement.checks.window import errors_percent, hit_share
-from harness.records.store import StoredTrial
+from harness.records.run import StoredTrial
 
 MIB = 1 << 20
 PERCENTILES = {"p50": 50.0, "p90": 90.0, "p99": 99.0, "p999": 99.9}

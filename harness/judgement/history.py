@@ -15,7 +15,7 @@ from harness.ground import stats
 from harness.ground.model import Load, Verdict
 from harness.judgement.changes import Difference, differences
 from harness.judgement.comparison import FLOOR, HIGHER_IS_BETTER, metrics_of
-from harness.records.store import StoredRun
+from harness.records.run import StoredRun
 from harness.records.summary import CellSummary, Figure, Summary
 
 LEAST_RUNS = 3

@@ -30,7 +30,7 @@ from harness.judgement.limiter import cell_limiter
 from harness.judgement.resources import Use
 from harness.judgement.rules import BY_CODE
 from harness.judgement.trials import CellKey, JudgedTrial, by_cell, judge_trials, key_of
-from harness.records.store import StoredRun
+from harness.records.run import StoredRun
 from harness.records.summary import (
     SCHEMA,
     CellFinding,

@@ -116,7 +116,8 @@ RULES: tuple[Rule, ...] = (
         "invalid",
         "`closed`: every user gets an answer in the window",
         "<= 1 % of users",
-        "use a longer window (`--seconds`) or fewer users (`--users`)",
+        "use a longer window (`--seconds`) or fewer users (`--users`); beside `host-noise` quiet the machine "
+        "first",
     ),
     Rule(
         "littles-law",

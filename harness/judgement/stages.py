@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.ground.model import Stage
 from harness.judgement import capacity, equal_load
-from harness.records.store import StoredRun
+from harness.records.run import StoredRun
 
 
 def next_stage(run: StoredRun) -> Stage | None:

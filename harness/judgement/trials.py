@@ -12,7 +12,7 @@ from harness.judgement.limiter import trial_limiter
 from harness.judgement.resources import Use, uses
 from harness.judgement.rules import SHIFT_PERCENT
 from harness.judgement.validity import is_valid, trial_findings
-from harness.records.store import StoredRun, StoredTrial
+from harness.records.run import StoredRun, StoredTrial
 
 CellKey = tuple[str, Load, str]
 """Scenario, load, and the cell's name."""

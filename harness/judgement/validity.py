@@ -12,7 +12,7 @@ from harness.ground.observations import TrialRecord
 from harness.judgement.checks import generator, host, load, schedule, sut
 from harness.judgement.checks.window import whole_seconds
 from harness.judgement.rules import SHIFT_PERCENT
-from harness.records.store import Columns
+from harness.records.run import Columns
 
 _Check = Callable[[TrialRecord], Finding | None]
 

@@ -23,7 +23,8 @@ from harness.lifecycle.trial import measure
 from harness.machine.backends.backend import Party
 from harness.machine.installer import dying_with_us
 from harness.records.disk import writing
-from harness.records.store import Results, StoredRun
+from harness.records.run import StoredRun
+from harness.records.store import Results
 
 _PY_SPY = Path(sysconfig.get_path("scripts"), "py-spy")
 _LOOKS_PER_S = 100

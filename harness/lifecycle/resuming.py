@@ -11,7 +11,7 @@ from harness.ground.model import Scenario
 from harness.lifecycle.bench import Job
 from harness.machine.requirements import may_be
 from harness.records.manifest import MANIFEST, load_variant
-from harness.records.store import StoredRun
+from harness.records.run import StoredRun
 from harness.records.wishes import base_of, named
 
 _SAME = ("cpu_model", "architecture", "cpus_usable", "memory_bytes", "kernel", "python")

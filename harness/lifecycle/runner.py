@@ -25,7 +25,8 @@ from harness.machine.services.tls import TLS
 from harness.records.contract import Case
 from harness.records.disk import writing
 from harness.records.plan import TRIAL_OVERHEAD_S
-from harness.records.store import Results, RunRecord, StoredRun, StoredTrial, read_run
+from harness.records.run import RunRecord, StoredRun, StoredTrial, read_run
+from harness.records.store import Results
 from harness.records.summary import Summary
 from harness.records.summary_json import to_json
 from harness.records.wishes import base_of

@@ -29,7 +29,7 @@ HOST = "127.0.0.1"
 _WITHIN_A_BRIDGE = "0.0.0.0"  # noqa: S104 - of a container, whose port is published on 127.0.0.1 alone
 POOL_VARIABLE = "WEBDYNO_DB_POOL_SIZE"
 _CONNECTIONS_PER_CPU = 16
-_PORTS = range(18000, 19000)
+_PORTS = range(10000, 19000)
 """Below the ports that the kernel gives to outgoing connections, so that none of these is in our way."""
 _HEALTHY_WITHIN_S = 60.0
 _STATUS_WITHIN_S = 2.0

@@ -34,7 +34,7 @@ _ASSIGNED, _ARRIVED, _GO = "webdyno-assigned", "webdyno-arrived", "webdyno-go"
 _SECOND, _DONE, _FAILED = "webdyno-second", "webdyno-done", "webdyno-failed"
 _GATHERING_S = 5.0
 """How long the master waits for its workers' records, beside the drain's own bound."""
-_ORPHANED_S = 4.0
+_ORPHANED_S = 3.0
 """A worker that has not heard of its master for so long ends; Locust's own bound is 60 s."""
 _log = logging.getLogger(__name__)
 _assignments = TypeAdapter(Assignment)

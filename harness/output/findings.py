@@ -1,24 +1,67 @@
-"""A run's findings as lines for the terminal."""
+"""A run's findings, each once with all its cells, and as lines for the terminal."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
-from harness.records.summary import Summary
+from harness.ground.model import Severity
+from harness.judgement.rules import BY_CODE
+from harness.output import wording
+from harness.records.summary import CellFinding, CellSummary, Summary
+
+_SEVERITIES: tuple[Severity, ...] = ("invalid", "warning", "note")
+_OF_THE_MACHINE = frozenset({"host-noise"})
+"""Rules whose reasons name what else ran, which says nothing of the cell: they are told together."""
+
+
+@dataclass(frozen=True, slots=True)
+class SharedFinding:
+    """What the same bound of a rule found, with the same remedy, in one or more cells."""
+
+    code: str
+    severity: Severity
+    threshold: str
+    remedy: str
+    members: tuple[tuple[CellSummary, CellFinding], ...]
+
+    @property
+    def cells(self) -> tuple[CellSummary, ...]:
+        """Each cell once: what was found of the machine has several reasons in one."""
+        by_key = {(one.scenario, one.load, one.variant.label): one for one, _ in self.members}
+        return tuple(by_key.values())
+
+
+def shared_findings(summary: Summary) -> tuple[SharedFinding, ...]:
+    """Return each finding of a run once; the severest first."""
+    together: dict[tuple[str, Severity, str, str], list[tuple[CellSummary, CellFinding]]] = {}
+    for cell in summary.cells:
+        for found in cell.findings:
+            own = "" if found.code in _OF_THE_MACHINE and found.figure is not None else found.remedy
+            together.setdefault((found.code, found.severity, found.threshold, own), []).append((cell, found))
+    shared = [
+        SharedFinding(code, severity, threshold, own or _remedy(members), tuple(members))
+        for (code, severity, threshold, own), members in together.items()
+    ]
+    return tuple(sorted(shared, key=lambda one: (_SEVERITIES.index(one.severity), one.code, one.threshold)))
 
 
 def in_words(summary: Summary) -> Iterator[str]:
-    """Yield one line for each finding of a run, the severest first, cells that share it together."""
-    order = {"invalid": 0, "warning": 1, "note": 2}
-    found: dict[tuple[int, str, str], list[str]] = {}
-    for cell in summary.cells:
-        # A rule of two bounds may be broken twice by one cell, with the same remedy.
-        for key in dict.fromkeys((order[one.severity], one.code, one.remedy) for one in cell.findings):
-            found.setdefault(key, []).append(f"{cell.scenario} · {cell.variant.label}")
-    names = {number: severity for severity, number in order.items()}
-    for (number, code, remedy), cells in sorted(found.items()):
-        loads = Counter(cells)  # a scenario and a variant have a cell for each load
-        places = (f"{place} ({count} loads)" if count > 1 else place for place, count in loads.items())
-        where = "all cells" if len(cells) == len(summary.cells) else ", ".join(places)
-        yield f"{names[number]}: {code} ({where}): {remedy}"
+    """Yield one line for each finding of a run, the severest first, with the bound where a rule has more."""
+    shared = shared_findings(summary)
+    bounds = Counter(code for code, _ in {(one.code, one.threshold) for one in shared})
+    for found in shared:
+        places = Counter(f"{cell.scenario} · {wording.variant(cell.variant)}" for cell in found.cells)
+        told = (f"{place} ({count} loads)" if count > 1 else place for place, count in places.items())
+        where = "all cells" if len(found.cells) == len(summary.cells) else ", ".join(told)
+        bound = f", must be {found.threshold}" if bounds[found.code] > 1 else ""
+        yield f"{found.severity}: {found.code}{bound} ({where}): {found.remedy}"
+
+
+def _remedy(members: Sequence[tuple[CellSummary, CellFinding]]) -> str:
+    """Return the remedy that they share, after all of their reasons."""
+    shared = BY_CODE[members[0][1].code].remedy
+    reasons = dict.fromkeys(one.remedy.removesuffix(shared).removesuffix(": ") for _, one in members)
+    told = "; ".join(reason for reason in reasons if reason)
+    return f"{told}: {shared}" if told else shared

@@ -6,7 +6,7 @@ import math
 import unicodedata
 
 from harness.ground.model import Load
-from harness.records.summary import Figure, ScalingCurve
+from harness.records.summary import Figure, ScalingCurve, VariantLabel
 
 NOT_MEASURED = "–"
 _MOST_DIGITS = 4
@@ -64,6 +64,11 @@ def rank(interval: tuple[int, int] | None) -> str:
         return NOT_MEASURED
     best, worst = interval
     return f"{best}" if best == worst else f"{best}–{worst}"
+
+
+def variant(of: VariantLabel) -> str:
+    """Return what a row is called, such as `flask-gunicorn (twin)` for the twin of an A/A pair."""
+    return plain(of.label.removesuffix(f"#{of.replica}")) + (" (twin)" if of.replica else "")
 
 
 METRICS = {

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from harness.ground.errors import EnvironmentUnfit
 
@@ -22,14 +24,32 @@ MAKE_ROOM = "make room or get the right to write there"
 
 
 def write(path: Path, data: bytes) -> None:
-    """Write a file aside, flush it to the disk, and rename it into place."""
+    """Write a file aside, flush it to the disk, and rename it into place; one process after the other."""
     aside = path.with_name(f".{path.name}.aside")  # one name, so that a crash leaves one file at most
-    with open(aside, "wb") as file:
+    with _ours(aside) as file:
+        file.truncate(0)
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-    aside.rename(path)
+        aside.rename(path)
     sync(path.parent)
+
+
+@contextmanager
+def _ours(aside: Path) -> Iterator[BinaryIO]:
+    """Open a file that no other process writes; one that did has renamed it when it lets go of it."""
+    while True:
+        with open(aside, "ab") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if _has_name(file, aside):
+                yield file
+                return
+
+
+def _has_name(file: BinaryIO, path: Path) -> bool:
+    with suppress(FileNotFoundError):
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    return False
 
 
 def checksum(path: Path) -> str:

@@ -192,14 +192,14 @@ def narrow(
     equal_load: float | None = None,
     own_shares: Sequence[float] = (),
 ) -> Suite:
-    """Return the suite with the command line's wishes in place of its own."""
+    """Return the suite with the command line's wishes in place of its own; its title says so."""
     timing = replace(
         suite.timing,
         window_s=suite.timing.window_s if window_s is None else window_s,
         warmup_s=suite.timing.warmup_s if warmup_s is None else warmup_s,
     )
     chosen = tuple(scenarios) or suite.scenarios
-    return replace(
+    narrowed = replace(
         suite,
         variants=_canonical(variants) or suite.variants,
         scenarios=chosen,
@@ -211,6 +211,9 @@ def narrow(
         timing=timing,
         twins=tuple(scenario for scenario in suite.twins if scenario in chosen),
     )
+    if narrowed == suite:
+        return suite
+    return replace(narrowed, title=f"the suite {suite.name} with what your flags changed")
 
 
 def with_found(suite: Suite, variants: Mapping[str, Variant]) -> Suite:

@@ -75,8 +75,11 @@ def serving_a_model(port: int = 0) -> Iterator[LanguageModel]:
         def log_message(self, *arguments: object) -> None:
             """Say nothing."""
 
-    with ThreadingHTTPServer(("127.0.0.1", port), Handler) as server:
-        server.daemon_threads = True
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+        request_queue_size = 128  # of five, what comes at once would wait a second for its next try
+
+    with Server(("127.0.0.1", port), Handler) as server:
         model = LanguageModel(f"http://127.0.0.1:{server.server_port}/v1")
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()

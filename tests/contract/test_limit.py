@@ -21,7 +21,8 @@ from harness.machine.services.valkey import ValkeyService
 from harness.records import manifest
 from harness.records.contract import Case
 
-REFUSED_WITHIN_S = 2.0
+REFUSED_WITHIN_S = 3.5
+"""Less than any time-out of a request that hangs."""
 HUNG_WITHIN_S = 10.0
 AMOUNT, PERIOD_S = 10, 3600
 """What LIMIT says."""
@@ -102,9 +103,9 @@ def test_a_refusal_says_when_it_ends(name: str, limited: dict[str, Served], valk
     assert PERIOD_S - 60 <= int(refused.headers["retry-after"]) <= PERIOD_S
     with redis.Redis.from_url(valkey.url) as cache:
         (key,) = cache.scan_iter()
-        cache.pexpire(key, 1400)  # of which TTL would say one second
+        cache.pexpire(key, 4400)  # of which TTL would say four seconds
         wait_s = int(ask(served, client).headers["retry-after"])
-        assert math.ceil(cache.pttl(key) / 1000) <= wait_s <= 2  # one on a machine that took half a second
+        assert math.ceil(cache.pttl(key) / 1000) <= wait_s <= 5  # four on a machine that took half a second
     time.sleep(wait_s)
     assert statuses(served, client, AMOUNT + 1) == [200] * AMOUNT + [429]
 
@@ -157,7 +158,7 @@ def unavailable(served: Served, within_s: float) -> None:
     began = time.monotonic()
     with ThreadPoolExecutor(8) as pool:
         asked = [pool.submit(ask, served) for _ in range(8)]
-        assert httpx.get(f"{served.url}/json", timeout=1).status_code == 200
+        assert httpx.get(f"{served.url}/json", timeout=3).status_code == 200
         answers = [one.result() for one in asked]
     assert time.monotonic() - began < within_s
     assert {(one.status_code, one.json()["code"]) for one in answers} == {(503, "service_unavailable")}

@@ -59,8 +59,13 @@ def serving(folder: Path, *mode: str, host: str = "127.0.0.1") -> Iterator[str]:
 
 def answered(base_url: str) -> int:
     """Return how many requests a paced server has answered."""
-    with urlopen(f"{base_url}/answered", timeout=10) as response:
-        return int(response.read())
+    return int(told(base_url, "answered"))
+
+
+def told(base_url: str, what: str) -> float:
+    """Return what a paced server tells of itself."""
+    with urlopen(f"{base_url}/{what}", timeout=10) as response:
+        return float(response.read())
 
 
 def wait_for(condition: object, within_s: float = 60.0) -> None:

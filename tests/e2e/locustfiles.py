@@ -82,6 +82,8 @@ class Steps(LoadTestShape):
         return None
 """
 )
+STEPS_DUE = ((1.2, 2), (2.4, 6), (4.2, 1))
+"""Until when, in s, how many users that shape asks for."""
 NESTED = (
     HEAD
     + """

@@ -3,7 +3,8 @@
     paced_server.py PORT_FILE HOST plateaus          answers after 10, 20, 50 or 200 ms, by a fixed list
     paced_server.py PORT_FILE HOST stall AT FOR      stops for FOR seconds, AT seconds after its first request
 
-`GET /healthz` is answered at once; `GET /answered` tells how many other requests were.
+`GET /healthz` is answered at once; `GET /answered` tells how many other requests were, `GET /stalled` for how
+many seconds it really stopped.
 """
 
 import asyncio
@@ -27,7 +28,7 @@ class Paced(asyncio.Protocol):
 
     answered = 0
     first_s: float | None = None
-    stalled = False
+    stalled_s = 0.0
     mode = ""
     stall = (0.0, 0.0)
     sleeps: tuple[int, ...] = ()
@@ -46,6 +47,8 @@ class Paced(asyncio.Protocol):
             self.transport.write(reply())
         elif path == b"/answered":
             self.transport.write(reply(b"%d" % Paced.answered))
+        elif path == b"/stalled":
+            self.transport.write(reply(b"%f" % Paced.stalled_s))
         elif Paced.mode == "plateaus":
             sleep_ms = Paced.sleeps[Paced.answered % len(Paced.sleeps)]
             Paced.answered += 1
@@ -62,9 +65,9 @@ class Paced(asyncio.Protocol):
         if Paced.first_s is None:
             Paced.first_s = now
         at_s, for_s = Paced.stall
-        if not Paced.stalled and now - Paced.first_s >= at_s:
-            Paced.stalled = True
+        if not Paced.stalled_s and now - Paced.first_s >= at_s:
             time.sleep(for_s)
+            Paced.stalled_s = time.monotonic() - now
 
 
 async def serve(port_file: Path, host: str) -> None:

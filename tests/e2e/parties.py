@@ -12,7 +12,7 @@ import pytest
 
 from harness.ground.model import Caps
 from harness.ground.process import Command
-from harness.machine.backends.backend import Confinement
+from harness.machine.backends.backend import Confinement, Party
 
 as_root = pytest.mark.skipif(
     sys.platform != "linux" or os.geteuid() != 0, reason="control groups by hand need Linux and root"
@@ -37,6 +37,19 @@ def until(holds: Callable[[], object], *, bound_s: float = 60.0) -> bool:
             return False
         time.sleep(0.02)
     return True
+
+
+def used_cpus(party: Party, *, at_least: float) -> list[float]:
+    """Return how many CPUs a party used over 10 s; three times at most, until it was so many."""
+    used: list[float] = []
+    while len(used) < 3 and (not used or used[-1] < at_least):
+        first = party.look().counters
+        time.sleep(10)
+        last = party.look().counters
+        assert first.cpu_ns is not None
+        assert last.cpu_ns is not None
+        used.append((last.cpu_ns - first.cpu_ns) / (last.at_ns - first.at_ns))
+    return used
 
 
 def alive(pids: Iterable[int]) -> list[int]:

@@ -201,7 +201,7 @@ class Command:
 
     def await_said(self, text: str) -> None:
         """Wait until it has printed this."""
-        assert until(lambda: self.said(text) or self.child.poll() is not None, bound_s=60)
+        assert until(lambda: self.said(text) or self.child.poll() is not None, bound_s=200)
         assert self.said(text), self.complaint.read_text()
 
     def await_load(self, bound_s: float = 60) -> None:
@@ -217,7 +217,7 @@ class Command:
         """Send a signal to the harness alone."""
         self.child.send_signal(number)
 
-    def end(self, bound_s: float = 90) -> Ended:
+    def end(self, bound_s: float = 250) -> Ended:
         """Wait for its end; whatever it was, nothing may be left then, and no traceback is told."""
         status = self.child.wait(bound_s)
         left = self.home.left({self.child.pid})
@@ -234,6 +234,19 @@ def listening() -> Iterator[int]:
         server.bind(("127.0.0.1", 0))
         server.listen()
         yield int(server.getsockname()[1])
+
+
+def was_measured(home: Home, ended: Ended) -> bool:
+    """Tell whether each trial of the latest run has a window without an error.
+
+    Where the machine is busy a trial may be invalid all the same, and then a run ends with 4.
+    """
+    paths = home.folders()[-1].glob("trials/*/trial.json")
+    records = [json.loads(path.read_bytes()) for path in paths]
+    whole = [
+        one["failure"] is None and one["load"]["requests"] > 0 == one["load"]["errors"] for one in records
+    ]
+    return ended.status in (0, 4) and bool(whole) and all(whole)
 
 
 def codes(ended: Ended, by: str = "variant") -> Mapping[str, Mapping[str, str]]:

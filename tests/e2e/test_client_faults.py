@@ -250,20 +250,29 @@ def test_a_late_answer_never_answers_the_next_request(source: Sources) -> None:
     assert (len(talk.errors), talk.recorder.connections_opened) == (1, 2)
 
 
+def lateness(client: Client) -> float:
+    """Return how many seconds after its moment a time-out of 0.4 s comes."""
+    start_s = time.monotonic()
+    assert client.get("/", timeout=0.4) is None
+    return time.monotonic() - start_s - 0.4
+
+
 @pytest.mark.parametrize(
     "part", [b"", b"HTTP/1.1 2", OK + b"Content-Length: 9\r\n\r\nhello", OK + b"\r\nhello"]
 )
 def test_a_time_out_comes_when_it_is_due(source: Sources, part: bytes) -> None:
-    """Wherever an answer stops, the time-out is counted within 0.2 s of its moment."""
+    """Wherever an answer stops, the time-out is counted within 0.2 s of its moment.
+
+    Another virtual machine may be in the way; not in each of three tries.
+    """
     with serving(replies(part)) as server, talking(server.url, source) as talk:
-        start = time.monotonic()
-        assert talk.client(30).get("/", timeout=0.4) is None
-        assert 0.4 <= time.monotonic() - start < 0.6
-        one_error(talk, "timeout")
+        late_s = [lateness(talk.client(30)) for _ in range(3)]
+    assert 0 <= min(late_s) < 0.2, late_s
+    assert talk.kinds == ["timeout"] * 3
 
 
 def test_an_answer_that_never_ends_ends_with_the_time_out(source: Sources) -> None:
-    """A server that sends a little now and then, for ever, is a time-out when that is due."""
+    """A server that sends a little now and then, for ever, is a time-out when that is due, as above."""
     done = threading.Event()
 
     def script(peer: Peer) -> None:
@@ -273,11 +282,10 @@ def test_an_answer_that_never_ends_ends_with_the_time_out(source: Sources) -> No
             peer.send(b"x" * 100)
 
     with serving(script) as server, talking(server.url, source) as talk:
-        start = time.monotonic()
-        assert talk.client().get("/", timeout=0.4) is None
-        assert 0.4 <= time.monotonic() - start < 0.6
+        late_s = [lateness(talk.client()) for _ in range(3)]
         done.set()
-        one_error(talk, "timeout")
+    assert 0 <= min(late_s) < 0.2, late_s
+    assert talk.kinds == ["timeout"] * 3
 
 
 FLOOD = """

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from containing import BASE, labelled, marks
-from parties import TWO_SPINNERS, until
+from parties import TWO_SPINNERS, until, used_cpus
 
 from harness.ground.clock import SystemClock
 from harness.ground.model import Caps
@@ -70,17 +70,19 @@ def _preferred(party: Party) -> Iterator[None]:
 
 @pytest.mark.parametrize("cpus", [0.5, 1.0])
 def test_cpu_cap_is_enforced(backend: DockerBackend, tmp_path: Path, cpus: float) -> None:
-    """Two spinning processes on all CPUs use what the quota allows, within 2 %, and are throttled."""
+    """Two spinning processes on all CPUs use what the quota allows, within 2 %, and are throttled.
+
+    Never more; less where the whole machine stands still, but not in each of three tries.
+    """
     party = backend.start(_contained(tmp_path, TWO_SPINNERS, Caps(cpus, 256 * MIB)))
     assert party.caps_enforced
     assert until(lambda: len(party.look().pids) == 2)
     with _preferred(party):
         first = party.look().counters
-        time.sleep(10)
+        used = used_cpus(party, at_least=0.98 * cpus)
         last = party.look().counters
-    assert first.cpu_ns is not None
-    assert last.cpu_ns is not None
-    assert (last.cpu_ns - first.cpu_ns) / (last.at_ns - first.at_ns) == pytest.approx(cpus, rel=0.02)
+    assert max(used) <= 1.02 * cpus
+    assert used[-1] >= 0.98 * cpus, used
     assert (last.throttled_periods or 0) > (first.throttled_periods or 0)
 
 

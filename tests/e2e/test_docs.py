@@ -33,7 +33,7 @@ from harness.judgement.rules import RULES
 from harness.machine.services.catalogue import STARTERS
 from harness.output import plots, table_formats
 from harness.records import loads, manifest, plan
-from harness.records.store import RunRecord
+from harness.records.run import RunRecord
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=str)

@@ -6,15 +6,21 @@ import json
 import re
 import shlex
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+import synthetic
 from documentation import blocks, documented, text_of
+from generators import serving
 from parties import as_root
 from running import ROOT, Home
+from synthetic import on_disk
 
 HOW_TO = "docs/how-to/add-a-variant.md"
 SCENARIO = "docs/how-to/add-a-scenario.md"
+ELSEWHERE = "docs/how-to/measure-elsewhere.md"
 FILES = {"toml": "variant.toml", "text": "requirements.txt", "python": "app.py"}
 """What each block of the how-to is, by its language."""
 
@@ -113,3 +119,30 @@ def test_the_how_to_makes_a_scenario(tmp_path: Path) -> None:
     resumed = home.do("resume", "--yes")
     assert resumed.status in (0, 4), resumed
     assert len(home.trials()) == 5
+
+
+@pytest.mark.slow
+def test_a_copied_run_is_read_and_a_server_elsewhere_driven(tmp_path: Path) -> None:
+    """What was measured on another machine is listed and reported here; plain Locust drives a scenario."""
+    home = Home(tmp_path / "home")
+    run = on_disk(synthetic.run(blocks=2), home.folder / "lab")
+    _, _, listing, report, locust = (shlex.split(line) for line in documented(ELSEWHERE))
+    assert run.id in home.do(*listing[1:]).output
+    ended = home.do(*report[1:])
+    assert ended.status == 0, ended
+    assert run.id in (home.folder / "reports/lab/index.html").read_text()
+
+    assert locust[-2:] == ["--run-time", "30s"]
+    with serving(tmp_path, "plateaus") as base_url:
+        command = [one.replace("http://lab:8000", base_url) for one in locust[1:-1]]
+        done = subprocess.run(
+            (sys.executable, "-m", "locust", *command, "1s", "--json"),
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+    assert done.returncode == 0, done
+    (row,) = json.loads(done.stdout)
+    assert (row["name"], row["num_failures"]) == ("GET /json", 0)
+    assert row["num_requests"] > 100, row

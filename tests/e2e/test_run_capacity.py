@@ -24,7 +24,7 @@ warmup_s = 0.5
 profile = "capacity"
 users = 200
 arrivals = "constant"
-slo_ms = 150
+slo_ms = {slo_ms}
 """
 KNOWN_PER_S = 250.0
 """What `queueing` serves: one request after the other, of 4 ms each."""
@@ -41,19 +41,25 @@ def cells_of(home: Home) -> dict[str, Any]:
 
 @pytest.mark.timeout(600)
 def test_a_known_capacity_is_found_and_one_that_is_not_there_is_given_up(tmp_path: Path) -> None:
-    """Within 5 %; what never meets the bound ends with a finding after few trials."""
+    """Within 5 %; what never meets the bound ends with a finding after few trials.
+
+    Another virtual machine may take of the server's CPU: then it really serves less.
+    """
     home = Home(tmp_path)
     variants = '["queueing", "slow"]'
-    (home.folder / "tiny.toml").write_text(SUITE.format(variants=variants))
+    (home.folder / "tiny.toml").write_text(SUITE.format(variants=variants, slo_ms=150))
     with home.run() as command:
         ended = command.end(bound_s=500)
     assert ended.status == 4, ended  # no valid trial of `slow`
     cells = cells_of(home)
-    assert cells["queueing"]["requests_per_s"]["value"] == pytest.approx(KNOWN_PER_S, rel=0.05)
+    (folder,) = home.folders()
+    hosts = [json.loads(path.read_bytes())["host"] for path in folder.glob("trials/*/trial.json")]
+    stolen = max((one["steal_ns"] or 0) / one["elapsed_ns"] for one in hosts if one)
+    found = cells["queueing"]["requests_per_s"]["value"]
+    assert KNOWN_PER_S * (0.95 - 2 * stolen) <= found <= KNOWN_PER_S * 1.05, (found, stolen)
     assert cells["queueing"]["response_ms"]["p99"]["value"] <= 150
     findings = cells["slow"]["findings"]
     assert "slo-never-met" in {found["code"] for found in findings}, findings
-    (folder,) = home.folders()
     stages = json.loads((folder / "run.json").read_text())["stages"]
     asked = [trial["cell"]["variant"] for stage in stages for trial in stage["trials"]]
     assert asked.count("slow") <= 9
@@ -66,7 +72,7 @@ def test_what_always_keeps_the_bound_ends_at_what_can_be_asked_for(tmp_path: Pat
     """The null SUT outruns the generator: after few trials its capacity is told as at least a rate."""
     home = Home(tmp_path)
     shutil.copytree(ROOT / "apps/null-uvloop", home.folder / "apps/null-uvloop")
-    (home.folder / "tiny.toml").write_text(SUITE.format(variants='["null-uvloop"]'))
+    (home.folder / "tiny.toml").write_text(SUITE.format(variants='["null-uvloop"]', slo_ms=2000))
     with home.run() as command:
         ended = command.end(bound_s=250)
     assert ended.status == 0, ended
@@ -83,7 +89,7 @@ def test_what_always_keeps_the_bound_ends_at_what_can_be_asked_for(tmp_path: Pat
 def test_a_busy_generator_makes_it_unclear(tmp_path: Path) -> None:
     """Where the generator has no CPU to itself the search gives up, and says what was in the way."""
     home = Home(tmp_path)
-    (home.folder / "tiny.toml").write_text(SUITE.format(variants='["plain"]'))
+    (home.folder / "tiny.toml").write_text(SUITE.format(variants='["plain"]', slo_ms=150))
     with busy(1, "first"), home.run() as command:
         ended = command.end(bound_s=120)
     assert ended.status == 4, ended

@@ -8,7 +8,7 @@ import synthetic
 
 from harness.judgement.judge import judge
 from harness.output import table_formats, tables
-from harness.records.store import StoredRun
+from harness.records.run import StoredRun
 from harness.records.summary_json import to_json
 
 HERE = Path(__file__).parent

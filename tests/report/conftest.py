@@ -13,7 +13,7 @@ from pages import Written
 from harness.judgement.judge import judge, reported_trials
 from harness.output import tables
 from harness.output.report.page import page
-from harness.records.store import StoredRun
+from harness.records.run import StoredRun
 
 
 @pytest.fixture
@@ -36,6 +36,6 @@ def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("axe")
     for path in (Path(__file__).parent / "axe").iterdir():
         shutil.copy(path, folder)
-    command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+    command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"]
     subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=240)
     return (folder / "node_modules/axe-core/axe.min.js").read_text()

@@ -14,9 +14,26 @@ from harness.ground.histogram import SIZE, Histogram, Interval, index_of, write_
 from harness.ground.model import Cell, PlannedTrial, Stage
 from harness.ground.observations import TrialRecord
 from harness.records.project import find_project
-from harness.records.store import Results, StoredRun, write_parquet
+from harness.records.run import StoredRun
+from harness.records.store import Results, write_parquet
 
 BLOCKS = 10
+TEN_THOUSAND = """() => {
+  const figure = document.querySelector("figure[data-chart=ranked]");
+  const island = figure.querySelector('script[type="application/json"]');
+  const option = JSON.parse(island.textContent);
+  const dots = option.series.find((one) => one.type === "scatter" && one.data.length > 3);
+  dots.data = Array.from({ length: 10000 }, (_, n) => dots.data[n % dots.data.length]);
+  island.textContent = JSON.stringify(option);
+  const began = performance.now();
+  figure.scrollIntoView();
+  return new Promise((done) => {
+    const look = () => figure.querySelectorAll("svg path").length > 10000
+      ? done(performance.now() - began) : requestAnimationFrame(look);
+    look();
+  });
+}"""
+"""Has a page draw one of its charts with ten thousand points; tells how many ms that took."""
 
 
 def full_run(results: Path) -> StoredRun:

@@ -14,7 +14,7 @@ from playwright.sync_api import expect
 
 from harness.judgement.changes import compare_runs
 from harness.output.report.compared import write_compared
-from harness.records.store import StoredRun
+from harness.records.run import StoredRun
 
 pytestmark = pytest.mark.slow
 

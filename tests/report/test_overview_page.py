@@ -14,7 +14,8 @@ from playwright.sync_api import expect
 
 from harness.judgement.judge import judge
 from harness.output.report.overview import write_overview
-from harness.records.store import Results, StoredRun
+from harness.records.run import StoredRun
+from harness.records.store import Results
 from harness.records.summary_json import to_json
 
 pytestmark = pytest.mark.slow

@@ -11,7 +11,7 @@ from browser import Watched, viewing
 from pages import Written
 from playwright.sync_api import Locator, expect
 
-from harness.records.store import StoredRun
+from harness.records.run import StoredRun
 
 pytestmark = pytest.mark.slow
 
@@ -204,6 +204,7 @@ def test_a_tooltip_tells_a_trial_as_text(written: Written) -> None:
         chart = watched.page.locator("figure[data-chart=ranked]").first
         chart.scroll_into_view_if_needed()
         place = chart.locator(".chart")
+        expect(place.locator("svg").first).to_be_attached()
         box = place.bounding_box()
         assert box is not None
         watched.page.mouse.move(box["x"] + 300, box["y"] + 24)

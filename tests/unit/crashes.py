@@ -17,8 +17,9 @@ from types import FrameType
 import synthetic
 
 from harness.records.disk import write
+from harness.records.run import StoredRun
 from harness.records.seal import damaged_files
-from harness.records.store import Results, StoredRun
+from harness.records.store import Results
 
 STEPS = {"open", "write", "flush", "fsync", "close", "rename", "replace", "mkdir", "rmdir", "unlink"}
 

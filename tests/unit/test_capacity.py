@@ -12,7 +12,8 @@ from harness.judgement.capacity import next_stage, outcome
 from harness.judgement.judge import judge
 from harness.judgement.trials import judge_trials
 from harness.output import tables
-from harness.records.store import Results, StoredRun
+from harness.records.run import StoredRun
+from harness.records.store import Results
 
 LOAD = Load("capacity", synthetic.USERS, 1000.0, slo_ms=150.0)
 CAPACITIES = {"fastapi-uvicorn": 7000.0, "flask-gunicorn": 3000.0}

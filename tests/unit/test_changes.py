@@ -16,7 +16,7 @@ from harness.judgement.changes import Change, Difference, compare_runs, differen
 from harness.judgement.gates import Gate, broken_gates, idle_gates, parse_gate, unchecked_gates
 from harness.output import change_tables
 from harness.output.change_headline import headline
-from harness.records.store import StoredRun
+from harness.records.run import StoredRun
 
 FASTAPI, FLASK = synthetic.BASE_SPEEDS["fastapi-uvicorn"], synthetic.BASE_SPEEDS["flask-gunicorn"]
 

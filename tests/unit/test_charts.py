@@ -17,7 +17,7 @@ from harness.output.report.charts.looks import looks_of
 from harness.output.report.charts.moments import moments
 from harness.output.report.charts.percentiles import MARKED, nines_of
 from harness.output.standings import labels_of
-from harness.records.store import Columns, StoredRun
+from harness.records.run import Columns, StoredRun
 
 KINDS = ["ranked", "percentiles", "over-time", "spending"]
 

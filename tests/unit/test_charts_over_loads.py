@@ -20,7 +20,7 @@ from harness.output.report.charts.catalogue import sheets
 from harness.output.report.charts.looks import looks_of
 from harness.output.report.page import page
 from harness.output.standings import labels_of
-from harness.records.store import StoredRun
+from harness.records.run import StoredRun
 from harness.records.summary import Figure, ScalingCurve, ScalingFit, ScalingPoint, Summary
 
 

@@ -14,7 +14,7 @@ from harness.output.report import embedded
 from harness.output.report.charts.chart import Chart
 from harness.output.report.charts.forest import axis_of, forests
 from harness.output.report.compared import compared_page, findings, write_compared
-from harness.records.store import StoredRun
+from harness.records.run import StoredRun
 
 HOSTILE = "</script><img src=x onerror=alert(1)>\u202e"
 NOWHERE = Path("nowhere")

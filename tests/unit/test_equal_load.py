@@ -10,7 +10,8 @@ from harness.ground.model import Load
 from harness.judgement.comparison import common
 from harness.judgement.equal_load import STAGE, next_stage
 from harness.output import wording
-from harness.records.store import Results, StoredRun
+from harness.records.run import StoredRun
+from harness.records.store import Results
 
 
 def made(share: float | None = 0.5, blocks: int = 5) -> StoredRun:

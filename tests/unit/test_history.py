@@ -11,7 +11,8 @@ from harness.judgement.comparison import METRICS
 from harness.judgement.history import PastRun, Series, edges_of, history, of_one_kind
 from harness.judgement.judge import judge
 from harness.output import history_tables
-from harness.records.store import Results, StoredRun, StoredTrial
+from harness.records.run import StoredRun, StoredTrial
+from harness.records.store import Results
 from harness.records.summary_json import to_json
 
 FLASK = synthetic.BASE_SPEEDS["flask-gunicorn"]

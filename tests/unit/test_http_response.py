@@ -278,13 +278,17 @@ def test_a_body_of_megabytes_costs_in_proportion_to_its_length() -> None:
         return time.thread_time() - start
 
     for chunked in (False, True):
-        small = min(cost(4000, chunked) for _ in range(3))
-        assert min(cost(16000, chunked) for _ in range(3)) < 10 * small
+        small = min(cost(4000, chunked) for _ in range(7))
+        assert min(cost(16000, chunked) for _ in range(7)) < 10 * small
 
 
 def test_a_head_that_drips_is_searched_once() -> None:
     """A head of 60 kB that comes byte by byte is read in well under a second."""
     data = OK + b"X: " + b"a" * 60_000 + b"\r\nContent-Length: 1\r\n\r\nx"
-    start = time.thread_time()
-    assert read(data, piece=1).body == b"x"
-    assert time.thread_time() - start < 0.5
+
+    def cost() -> float:
+        start = time.thread_time()
+        assert read(data, piece=1).body == b"x"
+        return time.thread_time() - start
+
+    assert min(cost() for _ in range(3)) < 0.5

@@ -14,7 +14,8 @@ from harness.judgement.judge import judge
 from harness.output.report import embedded
 from harness.output.report.overview import overview, write_overview
 from harness.output.report.shelf import Shelf, found_in
-from harness.records.store import Results, StoredRun
+from harness.records.run import StoredRun
+from harness.records.store import Results
 from harness.records.summary_json import to_json
 
 HOSTILE = "</script><img src=x onerror=alert(1)>\u202e"

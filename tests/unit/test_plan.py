@@ -238,6 +238,7 @@ def test_the_command_line_narrows_a_suite() -> None:
     assert wanted.twins == ()
     assert wanted.loads == (Load("closed", 5),)  # two loads that became one are one
     assert (wanted.timing.warmup_s, wanted.timing.window_s) == (0.0, 2.0)
+    assert wanted.title == "the suite s with what your flags changed"
     same = narrow(
         suite(), variants=(), scenarios=(), load=LoadWishes(), blocks=None, window_s=None, warmup_s=None
     )

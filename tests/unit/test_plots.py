@@ -8,7 +8,7 @@ import synthetic
 
 from harness.judgement.judge import judge, reported_trials
 from harness.output import drawing, plots
-from harness.records.store import StoredRun
+from harness.records.run import StoredRun
 
 
 def drawn(run: StoredRun) -> dict[str, str]:

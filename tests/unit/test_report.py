@@ -20,7 +20,7 @@ from harness.output.report.claimed import claimed
 from harness.output.report.page import report_files, write_report
 from harness.output.standings import groups
 from harness.records.claims import Claim, Claims, Conditions, OfBenchmark, OfCell, OfPair, Untestable
-from harness.records.store import StoredRun
+from harness.records.run import StoredRun
 
 ANYWHERE = Conditions(None, None, None)
 FASTAPI = "fastapi-uvicorn"
@@ -203,7 +203,7 @@ def test_the_fastest_is_named_with_its_interval() -> None:
         r"the requests/s of flask-gunicorn, the next\.",
         hello.sentence,
     )
-    assert history.sentence.startswith("No verdict: fewer than 5 blocks (4).")
+    assert history.sentence.startswith("No verdict: fewer than 5 blocks have both valid (4).")
     assert headline([hello, history]).endswith("; no single fastest on history.")
 
 

@@ -15,8 +15,9 @@ from synthetic import on_disk
 from harness.ground.errors import EnvironmentUnfit, UsageError
 from harness.records import store as store_module
 from harness.records.disk import checksum, write, writing
+from harness.records.run import StoredRun, encoded, read_run
 from harness.records.seal import damaged_files
-from harness.records.store import Results, StoredRun, read_run
+from harness.records.store import Results
 
 ROOT = Path(__file__).parents[2]
 
@@ -211,7 +212,7 @@ def test_figures_that_nothing_can_have_are_damage(
 def test_a_cap_that_no_row_can_have_had_is_damage(stored: StoredRun, cpus: float) -> None:
     """A variant's own cap lies within the run's; nothing may be judged against another."""
     capped = replace(stored.record, variants=tuple(replace(v, cpus=cpus) for v in stored.variants))
-    write(stored.folder / "run.json", store_module._dump(store_module._RUN, capped))
+    write(stored.folder / "run.json", encoded(capped))
     with pytest.raises(UsageError, match=r"is damaged: the cap of .* is not within the run's"):
         read_run(stored.folder)
 
@@ -316,6 +317,24 @@ def test_writing_again_replaces_a_file_at_once(tmp_path: Path) -> None:
     write(path, b"two")
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
     assert path.read_bytes() == b"two"
+
+
+def test_two_processes_may_write_one_file(tmp_path: Path) -> None:
+    """Each time it is read it is whole, one's or the other's, and neither process fails."""
+    path = tmp_path / "page.html"
+    program = (
+        "import sys; from pathlib import Path; from harness.records.disk import write\n"
+        "for _ in range(200): write(Path(sys.argv[1]), sys.argv[2].encode() * 100_000)"
+    )
+    writers = [subprocess.Popen([sys.executable, "-c", program, str(path), letter]) for letter in "ab"]
+    seen = set()
+    while any(writer.poll() is None for writer in writers):
+        if path.exists():
+            data = path.read_bytes()
+            seen.add((data[:1], len(data), len(set(data))))
+    assert [writer.returncode for writer in writers] == [0, 0]
+    assert seen <= {(b"a", 100_000, 1), (b"b", 100_000, 1)}
+    assert [one.name for one in tmp_path.iterdir()] == ["page.html"]
 
 
 def test_a_record_comes_back_as_it_was(stored: StoredRun) -> None:

@@ -11,7 +11,7 @@ from harness.ground.model import Load, Verdict
 from harness.judgement.judge import judge
 from harness.output import grids, table_formats, tables, wording
 from harness.output.standings import best_of, groups
-from harness.records.store import StoredRun
+from harness.records.run import StoredRun
 from harness.records.summary import Figure, Summary
 
 HOSTILE = (

@@ -10,7 +10,7 @@ from harness.ground.observations import Mistake, ProcessTotals, SendLag, TrialRe
 from harness.judgement import validity
 from harness.judgement.checks import generator, load, pairs, window
 from harness.judgement.rules import NOT_CHECKED, RULES
-from harness.records.store import Columns
+from harness.records.run import Columns
 
 APART = replace(PLACEMENT, overlap=False)
 EVEN = series([7000, 7010, 6990, 7000, 7010, 6990, 7000, 7005])

@@ -15,7 +15,7 @@ from harness.judgement.checks.window import (
     window_of,
 )
 from harness.judgement.rules import HIT_POINTS, LEAST_SECONDS, SHIFT_PERCENT, broken, unchecked
-from harness.records.store import Columns
+from harness.records.run import Columns
 
 TURNAROUND_NS = 25_000
 """What the generator may take for an answer before it sends its user's next request."""

@@ -66,8 +66,8 @@ def answer(group: Group) -> Answer:
     had = _HAD[group.metric]
     if pair.verdict is None:
         return said(
-            f"No verdict: fewer than {MIN_BLOCKS} blocks ({pair.blocks}). {_name(top)} {had} {ratio}, "
-            "which so few blocks can't confirm.",
+            f"No verdict: fewer than {MIN_BLOCKS} blocks have both valid ({pair.blocks}). "
+            f"{_name(top)} {had} {ratio}, which so few blocks can't confirm.",
             "open",
         )
     ranks = ranks_of(group)

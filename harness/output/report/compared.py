@@ -17,7 +17,7 @@ from harness.output.report.charts.catalogue import Sheet
 from harness.output.report.charts.forest import forests
 from harness.output.report.shelf import CHANGES, PAGE, name_of_pair
 from harness.records.disk import MAKE_ROOM, write, writing
-from harness.records.store import StoredRun
+from harness.records.run import StoredRun
 from harness.records.summary import Summary
 from harness.records.summary_json import round_figure
 
@@ -56,7 +56,7 @@ class Side:
 
 
 @dataclass(frozen=True, slots=True)
-class SharedFinding:
+class FindingOfBoth:
     """A finding and where it is in each of the runs."""
 
     code: str
@@ -126,7 +126,7 @@ def compared_page(compared: Compared, reports: Path) -> str:
     )
 
 
-def findings(base: Summary, new: Summary) -> Iterator[SharedFinding]:
+def findings(base: Summary, new: Summary) -> Iterator[FindingOfBoth]:
     """Yield each code and severity that either run has, the severe ones first, with where in each it is."""
     rows = [trust.findings(summary)[0] for summary in (base, new)]
     keys = {(row.severity, row.code): row for of_run in rows for row in of_run}
@@ -139,7 +139,7 @@ def findings(base: Summary, new: Summary) -> Iterator[SharedFinding]:
             )
             for of_run in rows
         ]
-        yield SharedFinding(
+        yield FindingOfBoth(
             code,
             severity,
             row.rule,

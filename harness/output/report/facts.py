@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from harness.ground.units import format_size
 from harness.output import wording
-from harness.records.store import StoredRun
+from harness.records.run import StoredRun
 from harness.records.summary import Summary
 
 Pairs = tuple[tuple[str, str], ...]

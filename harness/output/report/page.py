@@ -19,7 +19,7 @@ from harness.output.report.ranking import rank_rows
 from harness.output.standings import groups, labels_of
 from harness.records.claims import Claims
 from harness.records.disk import write
-from harness.records.store import StoredRun
+from harness.records.run import StoredRun
 from harness.records.summary import Summary
 from harness.records.summary_json import to_json
 

@@ -15,7 +15,8 @@ from harness.ground.errors import UsageError
 from harness.output import wording
 from harness.output.report.answers import answer, headline
 from harness.output.standings import groups, labels_of
-from harness.records.store import RUN_ID, Outline, Results, read_outline
+from harness.records.run import Outline, read_outline
+from harness.records.store import RUN_ID, Results
 from harness.records.summary_json import from_json
 
 _BROKEN = (ValueError, LookupError, TypeError, ArithmeticError, RecursionError)

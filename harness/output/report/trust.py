@@ -10,6 +10,7 @@ from harness.ground.model import Severity
 from harness.judgement.comparison import METRICS, is_twin, ranked_by
 from harness.judgement.rules import BY_CODE, NOT_CHECKED
 from harness.output import wording
+from harness.output.findings import SharedFinding, shared_findings
 from harness.output.standings import Group
 from harness.records.summary import CellFinding, CellSummary, Figure, Resource, Summary
 
@@ -99,13 +100,7 @@ def limiters(groups: Iterable[Group]) -> tuple[tuple[str, int], ...]:
 
 def findings(summary: Summary) -> tuple[tuple[FindingRow, ...], tuple[FindingRow, ...]]:
     """Return what was found, and what could not be checked, each finding once."""
-    shared: dict[tuple[str, Severity, str, str], list[tuple[CellSummary, CellFinding]]] = {}
-    for cell in summary.cells:
-        for found in cell.findings:
-            key = (found.code, found.severity, found.threshold, found.remedy)
-            shared.setdefault(key, []).append((cell, found))
-    rows = [_row(members, len(summary.cells)) for members in shared.values()]
-    rows.sort(key=lambda row: (("invalid", "warning", "note").index(row.severity), row.code, row.threshold))
+    rows = [_row(found, len(summary.cells)) for found in shared_findings(summary)]
     unchecked = tuple(row for row in rows if row.remedy.startswith(NOT_CHECKED))
     return tuple(row for row in rows if row not in unchecked), unchecked
 
@@ -144,36 +139,33 @@ def _twins(summary: Summary, group: Group, metric: str) -> str:
     return "; ".join(pairs) or wording.NOT_MEASURED
 
 
-def _row(members: list[tuple[CellSummary, CellFinding]], all_cells: int) -> FindingRow:
-    first = members[0][1]
+def _row(found: SharedFinding, all_cells: int) -> FindingRow:
     of_rows: dict[tuple[str, str], list[tuple[CellSummary, CellFinding]]] = {}
-    for cell, found in members:
-        of_rows.setdefault((cell.variant.label, cell.scenario), []).append((cell, found))
+    for cell, own in found.members:
+        of_rows.setdefault((cell.variant.label, cell.scenario), []).append((cell, own))
     places = "; ".join(_place(own) for own in of_rows.values())
-    where = "all cells" if len(members) == all_cells > 1 else places
-    figures = [found.figure for _, found in members if found.figure is not None]
-    rule = BY_CODE.get(first.code)
+    where = "all cells" if len(found.cells) == all_cells > 1 else places
+    figures = [own.figure for _, own in found.members if own.figure is not None]
+    rule = BY_CODE.get(found.code)
     worst = min if rule is not None and rule.lower_is_worse else max
     return FindingRow(
-        code=wording.plain(first.code),
-        severity=first.severity,
+        code=wording.plain(found.code),
+        severity=found.severity,
         rule=rule.rule if rule else "",
         where=where,
         figure=f"{worst(figures):.3g}" if figures else wording.NOT_MEASURED,
-        threshold=wording.plain(first.threshold),
-        remedy=wording.plain(first.remedy),
+        threshold=wording.plain(found.threshold),
+        remedy=wording.plain(found.remedy),
     )
 
 
 def _place(members: list[tuple[CellSummary, CellFinding]]) -> str:
     """Return the place of a variant's cells on a scenario, of which there is one for each load."""
     cell = members[0][0]
-    twin = " (A/A twin)" if cell.variant.replica else ""
-    name = cell.variant.label.removesuffix(f"#{cell.variant.replica}")
     loads = len({cell.load for cell, _ in members})
     trials = sorted({number for _, found in members for number in found.trials})
     more = [f"{loads} loads"] if loads > 1 else []
     if trials:
         more.append(f"trial{'s' if len(trials) > 1 else ''} {', '.join(map(str, trials))}")
     told = f" ({'; '.join(more)})" if more else ""
-    return f"{wording.plain(name)}{twin} on {wording.plain(cell.scenario)}{told}"
+    return f"{wording.variant(cell.variant)} on {wording.plain(cell.scenario)}{told}"

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.records.store import Columns, StoredTrial
+from harness.records.run import Columns, StoredTrial
 
 MIB = 1 << 20
 _SERIES = ("second", "requests", "errors", "response_p50_ms", "response_p99_ms")
