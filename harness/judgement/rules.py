@@ -124,7 +124,7 @@ RULES: tuple[Rule, ...] = (
         "invalid",
         "`closed`: the users' time in the window, in flight and thinking, is users × window; and rate × "
         "(response + think time) of the completed requests is the number of users",
-        "within 1 % (time) and 3 % (completed) of users, or 25 µs lost a request",
+        "within 1 % (time) and 3 % (completed) of users, or no more lost than the generator's CPU time",
         "where the users' time is off, the generator lost some: read generator.log and use fewer users; else "
         "the rate changed at an edge of the window: use a longer one (`--seconds`), on a quieter machine",
     ),

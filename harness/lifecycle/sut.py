@@ -154,7 +154,7 @@ def pool_size(variant: Variant, settings: Mapping[str, Setting], cpus: float) ->
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on; raises EnvironmentUnfit where all thousand are taken.
+    """Return a port that nobody listens on; raises EnvironmentUnfit where all are taken.
 
     Each process looks in an order of its own, so that two at once seldom choose the same.
     """

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.ground.model import Severity
-from harness.judgement.rules import BY_CODE
+from harness.judgement.rules import BY_CODE, NOT_CHECKED
 from harness.output import wording
 from harness.records.summary import CellFinding, CellSummary, Summary
 
@@ -50,12 +50,14 @@ def shared_findings(summary: Summary) -> tuple[SharedFinding, ...]:
 def in_words(summary: Summary) -> Iterator[str]:
     """Yield one line for each finding of a run, the severest first, with the bound where a rule has more."""
     shared = shared_findings(summary)
-    bounds = Counter(code for code, _ in {(one.code, one.threshold) for one in shared})
+    broken = {(one.code, one.threshold) for one in shared if not one.remedy.startswith(NOT_CHECKED)}
+    bounds = Counter(code for code, _ in broken)
     for found in shared:
         places = Counter(f"{cell.scenario} · {wording.variant(cell.variant)}" for cell in found.cells)
         told = (f"{place} ({count} loads)" if count > 1 else place for place, count in places.items())
         where = "all cells" if len(found.cells) == len(summary.cells) else ", ".join(told)
-        bound = f", must be {found.threshold}" if bounds[found.code] > 1 else ""
+        several = bounds[found.code] > 1 and (found.code, found.threshold) in broken
+        bound = f", bound: {found.threshold}" if several else ""
         yield f"{found.severity}: {found.code}{bound} ({where}): {found.remedy}"
 
 

@@ -122,7 +122,7 @@ class SuiteKeys(BaseModel):
 
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
     title: str
-    """One sentence; shown when the run begins."""
+    """One sentence; shown when the run begins, where flags change nothing."""
     variants: tuple[str, ...] = Field(min_length=1)
     """Names of variants; `*` in one stands for anything."""
     scenarios: tuple[str, ...] = Field(min_length=1)

@@ -324,7 +324,7 @@ def test_two_processes_may_write_one_file(tmp_path: Path) -> None:
     path = tmp_path / "page.html"
     program = (
         "import sys; from pathlib import Path; from harness.records.disk import write\n"
-        "for _ in range(200): write(Path(sys.argv[1]), sys.argv[2].encode() * 100_000)"
+        "for _ in range(50): write(Path(sys.argv[1]), sys.argv[2].encode() * 100_000)"
     )
     writers = [subprocess.Popen([sys.executable, "-c", program, str(path), letter]) for letter in "ab"]
     seen = set()

@@ -6,19 +6,17 @@ import math
 
 from harness.ground import stats
 from harness.ground.model import Finding
-from harness.ground.observations import LoadTotals, TrialRecord
+from harness.ground.observations import TrialRecord
 from harness.judgement.checks.window import (
     churned,
     errors_percent,
+    generator_cpu_ns,
     hit_share,
     responses_in_window,
     window_of,
 )
 from harness.judgement.rules import HIT_POINTS, LEAST_SECONDS, SHIFT_PERCENT, broken, unchecked
 from harness.records.run import Columns
-
-TURNAROUND_NS = 25_000
-"""What the generator may take for an answer before it sends its user's next request."""
 
 
 def errors(record: TrialRecord) -> Finding | None:
@@ -71,8 +69,8 @@ def littles_law_of_time(record: TrialRecord) -> Finding | None:
         return None
     users_ns = load.users * (phases.window_end_ns - phases.window_start_ns)
     off = 100 * ((load.in_flight_ns + load.thinking_ns) / users_ns - 1)
-    most = "within 1 % of users × window, or 25 µs lost a request"
-    return broken("littles-law", abs(off), threshold=most) if _is_off(off, 1, load, users_ns) else None
+    most = "within 1 % of users × window, or no more lost than the generator's CPU time"
+    return broken("littles-law", abs(off), threshold=most) if _is_off(off, 1, record, users_ns) else None
 
 
 def littles_law_of_requests(record: TrialRecord) -> Finding | None:
@@ -84,19 +82,19 @@ def littles_law_of_requests(record: TrialRecord) -> Finding | None:
         return unchecked("littles-law", reason)
     users_ns = load.users * (phases.window_end_ns - phases.window_start_ns)
     off = 100 * ((load.response_sum_ns + load.thinking_ns) / users_ns - 1)
-    most = "X·(R+Z) within 3 % of users, or 25 µs lost a request"
-    return broken("littles-law", abs(off), threshold=most) if _is_off(off, 3, load, users_ns) else None
+    most = "X·(R+Z) within 3 % of users, or no more lost than the generator's CPU time"
+    return broken("littles-law", abs(off), threshold=most) if _is_off(off, 3, record, users_ns) else None
 
 
-def _is_off(percent: float, bound: float, load: LoadTotals, users_ns: int) -> bool:
-    """Tell whether the users' time is past the bound, or more is lost than a generator takes for its work.
+def _is_off(percent: float, bound: float, record: TrialRecord, users_ns: int) -> bool:
+    """Tell whether the users' time is past the bound, or more is lost than the generator worked.
 
-    While it works on an answer its user neither waits nor thinks: of one user's time a great part, of a
-    thousand users' nothing to speak of.
+    While it works on an answer or a request, its user neither waits nor thinks: of one user's time a great
+    part, of a thousand users' nothing to speak of.
     """
     if percent > 0:
         return percent > bound
-    return -percent > max(bound, 100 * TURNAROUND_NS * load.requests / users_ns)
+    return -percent > max(bound, 100 * generator_cpu_ns(record) / users_ns)
 
 
 def unsteady(series: Columns, column: str, seconds: int) -> Finding | None:

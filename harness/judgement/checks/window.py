@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from statistics import fmean
+
 from harness.ground.observations import LoadTotals, Phases, TrialRecord, WatchWindow
 
 
@@ -23,6 +25,15 @@ def watch_in_window(record: TrialRecord) -> tuple[WatchWindow, ...]:
         return common > 0 and 2 * common >= one.end_ns - one.start_ns
 
     return tuple(one for one in record.watch if inside(one))
+
+
+def generator_cpu_ns(record: TrialRecord) -> float:
+    """Return the CPU time of the generator's processes in the window; 0 where they did not watch it."""
+    _, phases = window_of(record)
+    shares: dict[int, list[float]] = {}
+    for one in watch_in_window(record):
+        shares.setdefault(one.process, []).append(one.cpu_share)
+    return (phases.window_end_ns - phases.window_start_ns) * sum(map(fmean, shares.values()))
 
 
 def whole_seconds(record: TrialRecord) -> int:
