@@ -8,7 +8,7 @@ from harness.ground.histogram import Histogram
 from harness.ground.model import Placement
 from harness.ground.observations import Counters, TrialRecord, Usage
 from harness.judgement.checks.window import errors_percent, hit_share
-from harness.records.run import StoredTrial
+from harness.records.run import Columns, StoredTrial
 
 MIB = 1 << 20
 PERCENTILES = {"p50": 50.0, "p90": 90.0, "p99": 99.0, "p999": 99.9}
@@ -60,8 +60,11 @@ class TrialFigures:
     generator_cpu_cores: float | None = None
 
 
-def trial_figures(trial: StoredTrial, placement: Placement) -> TrialFigures:
-    """Return a trial's figures; all but start-up and idle memory need a window."""
+def trial_figures(trial: StoredTrial, placement: Placement, samples: Columns) -> TrialFigures:
+    """Return a trial's figures; all but start-up and idle memory need a window.
+
+    `samples` are the trial's, with the columns `party`, `at_s` and `anon_bytes`.
+    """
     record = trial.record
     load, phases = record.load, record.phases
     idle = _mib(record.idle_bytes)
@@ -70,7 +73,7 @@ def trial_figures(trial: StoredTrial, placement: Placement) -> TrialFigures:
     window_ns = phases.window_end_ns - phases.window_start_ns
     sut = usage_of(record, "sut")
     cores = cores_used(sut)
-    mean_mib, peak_mib = _memory(trial, sut)
+    mean_mib, peak_mib = _memory(samples, window_ns / 1e9, sut)
     answered = load.requests > 0
     scheduled = record.cell.load.rate_per_s is not None and answered
     return TrialFigures(
@@ -156,12 +159,8 @@ def _throttled_percent(usage: Usage | None) -> float | None:
     return 100 * (end.throttled_periods - start.throttled_periods) / (end.periods - start.periods)
 
 
-def _memory(trial: StoredTrial, sut: Usage | None) -> tuple[float | None, float | None]:
+def _memory(samples: Columns, window_s: float, sut: Usage | None) -> tuple[float | None, float | None]:
     """Return mean and peak of anon + shmem in MiB: from the samples, the peak from the edges as well."""
-    phases = trial.record.phases
-    assert phases is not None, "asked of trials with a window alone"
-    samples = trial.samples("party", "at_s", "anon_bytes")
-    window_s = (phases.window_end_ns - phases.window_start_ns) / 1e9
     rows = zip(samples["party"], samples["at_s"], samples["anon_bytes"], strict=True)
     sampled = [
         float(held)

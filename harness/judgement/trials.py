@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from harness.ground.model import Cell, Finding, Limiter, Load
 from harness.judgement.comparison import common, name_of
 from harness.judgement.figures import TrialFigures, trial_figures
 from harness.judgement.limiter import trial_limiter
+from harness.judgement.moments import SAMPLED, SERIES, Moment, moments
 from harness.judgement.resources import Use, uses
-from harness.judgement.rules import SHIFT_PERCENT
 from harness.judgement.validity import is_valid, trial_findings
 from harness.records.run import StoredRun, StoredTrial
 
@@ -28,6 +28,8 @@ class JudgedTrial:
     findings: tuple[Finding, ...]
     limiter: Limiter
     valid: bool
+    moments: Mapping[int, Moment]
+    """What it did in each second, by its number; 0 is the window's first."""
     probes: tuple[JudgedTrial, ...] = ()
     """Of a trial that tells what a search for a capacity found: its probes, in their order."""
 
@@ -54,9 +56,11 @@ def by_cell(trials: Iterable[JudgedTrial]) -> dict[CellKey, list[JudgedTrial]]:
 
 def _judge_trial(run: StoredRun, trial: StoredTrial) -> JudgedTrial:
     placement = run.placement_of(trial.record.cell.variant)
-    figures = trial_figures(trial, placement)
+    series, samples = trial.series(*SERIES), trial.samples(*SAMPLED)
+    figures = trial_figures(trial, placement, samples)
     ceiling = run.record.ceiling(trial.record.cell.scenario)
-    findings = trial_findings(trial.record, placement, trial.series("second", *SHIFT_PERCENT), ceiling)
+    findings = trial_findings(trial.record, placement, series, ceiling)
     used = uses(trial.record, figures, placement)
     limiter = trial_limiter(figures, used, trial.record.cell.load, findings)
-    return JudgedTrial(trial, figures, used, findings, limiter, is_valid(findings))
+    course = moments(trial.record, series, samples)
+    return JudgedTrial(trial, figures, used, findings, limiter, is_valid(findings), course)

@@ -9,12 +9,12 @@ import synthetic
 
 from harness.ground.histogram import Histogram
 from harness.judgement.judge import judge, reported_trials
+from harness.judgement.moments import SAMPLED, SERIES, moments
 from harness.output import drawing
 from harness.output.report import embedded
 from harness.output.report.charts.catalogue import sheets
 from harness.output.report.charts.chart import Chart
 from harness.output.report.charts.looks import looks_of
-from harness.output.report.charts.moments import moments
 from harness.output.report.charts.percentiles import MARKED, nines_of
 from harness.output.standings import labels_of
 from harness.records.run import Columns, StoredRun
@@ -181,7 +181,9 @@ def test_a_long_trial_is_thinned_without_losing_its_worst_second() -> None:
         record, phases = one.stored.record, one.stored.record.phases
         assert phases is not None
         end = replace(phases, window_end_ns=phases.window_start_ns + 10_000 * synthetic.S)
-        judged.append(replace(one, stored=LongTrial(replace(record, phases=end))))
+        long = LongTrial(replace(record, phases=end))
+        course = moments(long.record, long.series(*SERIES), long.samples(*SAMPLED))
+        judged.append(replace(one, stored=long, moments=course))
     (sheet,) = sheets(judge(run), judged, looks_of(synthetic.BASE_SPEEDS))
     chart = next(chart for chart in sheet.charts if chart.name == "over-time")
     rows = [row for row in chart.rows if row[0] == "flask-gunicorn"]
@@ -217,7 +219,8 @@ def test_a_second_that_the_window_cuts_counts_as_its_part() -> None:
     phases = one.record.phases
     assert phases is not None
     shorter = replace(phases, window_end_ns=phases.window_start_ns + int(7.5 * synthetic.S))
-    made = moments(replace(one, record=replace(one.record, phases=shorter)))
+    record = replace(one.record, phases=shorter)
+    made = moments(record, one.series(*SERIES), one.samples(*SAMPLED))
     assert made[7].requests_per_s == pytest.approx(2 * (made[6].requests_per_s or 0))
     assert made[7].cores is None  # no whole second of samples
 
@@ -225,7 +228,8 @@ def test_a_second_that_the_window_cuts_counts_as_its_part() -> None:
 def test_a_trial_without_a_window_has_no_moments() -> None:
     """Nothing is drawn of a trial that failed before its window."""
     (one, *_) = synthetic.run(scenarios=("hello",), twin=None, blocks=1).trials
-    assert moments(replace(one, record=replace(one.record, phases=None))) == {}
+    record = replace(one.record, phases=None)
+    assert moments(record, one.series(*SERIES), one.samples(*SAMPLED)) == {}
 
 
 def test_nothing_measured_nothing_drawn() -> None:

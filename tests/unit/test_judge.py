@@ -94,7 +94,7 @@ def test_a_percentile_of_too_few_requests_is_not_measured(requests: int, known: 
     """The p99 of 99 requests is their maximum, and no p99."""
     times = {1000 * number: 1 for number in range(1, requests + 1)}
     trial = SyntheticTrial(synthetic.trial_record(), times_us=times)
-    latency = trial_figures(trial, synthetic.PLACEMENT).response_ms
+    latency = trial_figures(trial, synthetic.PLACEMENT, trial.samples()).response_ms
     assert {name for name in PERCENTILES if getattr(latency, name) is not None} == known
     assert latency.mean is not None
     assert latency.max is not None

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
 
+from harness.judgement.moments import Moment
 from harness.output.report.charts.chart import FAINT, INK, Chart, Material, Option, digits, name_of, short
-from harness.output.report.charts.moments import Moment, moments
 from harness.records.summary import CellSummary
 
 _PANEL_PX, _GAP_PX, _TOP_PX = 72, 44, 28
@@ -157,7 +157,7 @@ def _warm_up(place: int, start_s: int) -> Option:
 
 def _course(material: Material, cell: CellSummary) -> Course:
     """Return the median over a cell's valid trials for each second that any of them has."""
-    each = [moments(trial.stored) for trial in material.valid(cell)]
+    each = [trial.moments for trial in material.valid(cell)]
     every = sorted({second for of_trial in each for second in of_trial})
     return {
         second: _medians([of_trial[second] for of_trial in each if second in of_trial]) for second in every

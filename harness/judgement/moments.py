@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from harness.records.run import Columns, StoredTrial
+from harness.ground.observations import TrialRecord
+from harness.records.run import Columns
 
 MIB = 1 << 20
-_SERIES = ("second", "requests", "errors", "response_p50_ms", "response_p99_ms")
-_SAMPLED = ("party", "at_s", "cpu_s", "anon_bytes", "periods", "throttled_periods")
+SERIES = ("second", "requests", "errors", "response_p50_ms", "response_p99_ms")
+SAMPLED = ("party", "at_s", "cpu_s", "anon_bytes", "periods", "throttled_periods")
 _Floats = np.ndarray[tuple[Any, ...], np.dtype[np.float64]]
 
 
@@ -31,20 +32,20 @@ class Moment:
     """Of the enforcement periods, those in which the SUT's quota ran out."""
 
 
-def moments(trial: StoredTrial) -> Mapping[int, Moment]:
+def moments(record: TrialRecord, series: Columns, samples: Columns) -> Mapping[int, Moment]:
     """Return each second that has answers, by its number; 0 is the window's first.
 
+    `series` and `samples` are the trial's, with the columns `SERIES` and `SAMPLED`.
     The SUT is sampled in the window alone. A second that the window's end cuts short counts as what it is:
     the rate is over its part.
     """
-    phases = trial.record.phases
+    phases = record.phases
     if phases is None:
         return {}
     window_s = (phases.window_end_ns - phases.window_start_ns) / 1e9
-    sut = _of_sut(trial.samples(*_SAMPLED), window_s)
-    series = trial.series(*_SERIES)
+    sut = _of_sut(samples, window_s)
     found = {}
-    for second, requests, errors, p50_ms, p99_ms in zip(*(series[name] for name in _SERIES), strict=True):
+    for second, requests, errors, p50_ms, p99_ms in zip(*(series[name] for name in SERIES), strict=True):
         span_s = min(1.0, window_s - second)
         if span_s > 0:
             rates = requests / span_s, errors / span_s
@@ -55,7 +56,7 @@ def moments(trial: StoredTrial) -> Mapping[int, Moment]:
 def _of_sut(samples: Columns, window_s: float) -> dict[int, dict[str, float | None]]:
     """Return the SUT's part of each whole second of the window, read off the curves of its samples."""
     mine = [place for place, party in enumerate(samples["party"]) if party == "sut"]
-    curves = {name: [samples[name][place] for place in mine] for name in _SAMPLED}
+    curves = {name: [samples[name][place] for place in mine] for name in SAMPLED}
     edges = np.arange(0, int(window_s + 1e-6) + 1, dtype=float)
     used = np.diff(_at(edges, curves, "cpu_s"))
     periods = np.diff(_at(edges, curves, "periods"))
