@@ -24,7 +24,7 @@ check: .venv/ready-for-tests  ## formatting, lint, types, and which module may i
 	$(BIN)/mypy --allow-untyped-decorators --allow-subclassing-any scenarios  # Locust has no types
 	MYPYPATH=apps $(BIN)/mypy $(patsubst apps/%/__init__.py,-p %,$(wildcard apps/*/__init__.py))
 	for app in apps/*/app.py; do folder=$$(dirname $$app); MYPYPATH=apps:$$folder $(BIN)/mypy $$folder || exit 1; done
-	for folder in tests/*/; do MYPYPATH=tests:$$folder $(BIN)/mypy --explicit-package-bases $$folder || exit 1; done
+	for folder in $(filter-out tests/__pycache__/,$(wildcard tests/*/)); do MYPYPATH=tests:$$folder $(BIN)/mypy --explicit-package-bases $$folder || exit 1; done
 	$(BIN)/lint-imports
 
 report: .venv/ready  ## rebuild the latest run's report from what is stored
