@@ -14,6 +14,8 @@ from harness.records.summary import CellFinding, CellSummary, Summary
 _SEVERITIES: tuple[Severity, ...] = ("invalid", "warning", "note")
 _OF_THE_MACHINE = frozenset({"host-noise"})
 """Rules whose reasons name what else ran, which says nothing of the cell: they are told together."""
+_MOST_PLACES = 4
+"""Of a finding, that a line names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +55,20 @@ def in_words(summary: Summary) -> Iterator[str]:
     broken = {(one.code, one.threshold) for one in shared if not one.remedy.startswith(NOT_CHECKED)}
     bounds = Counter(code for code, _ in broken)
     for found in shared:
-        places = Counter(f"{cell.scenario} · {wording.variant(cell.variant)}" for cell in found.cells)
-        told = (f"{place} ({count} loads)" if count > 1 else place for place, count in places.items())
-        where = "all cells" if len(found.cells) == len(summary.cells) else ", ".join(told)
+        where = _where(found.cells, len(summary.cells))
         several = bounds[found.code] > 1 and (found.code, found.threshold) in broken
         bound = f", bound: {found.threshold}" if several else ""
         yield f"{found.severity}: {found.code}{bound} ({where}): {found.remedy}"
+
+
+def _where(cells: Sequence[CellSummary], of: int) -> str:
+    """Return the places of some of all cells, or how many they are; the report names them all."""
+    if len(cells) == of:
+        return "all cells"
+    places = Counter(f"{cell.scenario} · {wording.variant(cell.variant)}" for cell in cells)
+    if len(places) > _MOST_PLACES:
+        return f"{len(cells)} of {of} cells"
+    return ", ".join(f"{place} ({count} loads)" if count > 1 else place for place, count in places.items())
 
 
 def _remedy(members: Sequence[tuple[CellSummary, CellFinding]]) -> str:

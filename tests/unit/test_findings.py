@@ -83,3 +83,19 @@ def test_a_place_is_told_once_for_all_its_loads() -> None:
     assert list(in_words(told)) == [f"warning: few-blocks ({name} (2 loads)): more blocks"]
     (row,), _ = trust.findings(told)
     assert row.where == f"{first.variant.label} on {first.scenario} (2 loads; trials 5, 6, 7)"
+
+
+def test_a_line_stays_short() -> None:
+    """Of more than four places a line tells how many there are; the report's table names them all."""
+    summary = judge(recorded())
+    few = CellFinding("few-blocks", "warning", 3.0, ">= 10", (), "more blocks")
+    for many in (4, 5):
+        found = (replace(cell, findings=(few,)) for cell in summary.cells[:many])
+        told = replace(
+            summary, cells=(*found, *(replace(cell, findings=()) for cell in summary.cells[many:]))
+        )
+        (line,) = in_words(told)
+        assert (f"(5 of {len(summary.cells)} cells)" in line) == (many == 5), line
+        assert line.count(" · ") == (4 if many == 4 else 0), line
+        (row,), _ = trust.findings(told)
+        assert row.where.count("; ") == many - 1
