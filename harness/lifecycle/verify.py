@@ -7,12 +7,16 @@ any language are held to the same ones.
 from __future__ import annotations
 
 import re
+import socket
 import ssl
-from collections.abc import Collection, Iterable, Mapping
+import threading
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from typing import Any
 
+import httpcore
 import httpx
-import trio
 
 from harness.ground.clock import SystemClock
 from harness.ground.model import Scenario, Variant
@@ -106,15 +110,15 @@ def _result(
 
 def _check(base_url: str, case: Case, timeout_s: float, tls: ssl.SSLContext) -> list[str]:
     """Send the case's request as often as it says over one client; return what differs."""
-    opened: list[str] = []
+    opened: list[httpcore.NetworkStream] = []
     found: list[str] = []
     try:
-        answers = trio.run(_ask, base_url, case, timeout_s, tls, opened)
+        answers = _ask(base_url, case, timeout_s, tls, opened)
         for turn, answer in enumerate(answers[: case.times]):
             found += _compare(case.expect, answer, turn)
         if case.then is not None:
             found += _compare(case.then, answers[-1], 0)
-    except trio.TooSlowError:
+    except (TimeoutError, httpx.TimeoutException):
         return [*found, f"no answer: not whole within {timeout_s:g} s"]
     except (httpx.RemoteProtocolError, httpx.ReadError) as error:
         return found if case.expect.may_hang_up else [*found, _no_answer(error)]
@@ -129,28 +133,30 @@ def _no_answer(error: httpx.HTTPError) -> str:
     return f"no answer: {type(error).__name__}: {error}"
 
 
-async def _ask(
-    base_url: str, case: Case, timeout_s: float, tls: ssl.SSLContext, opened: list[str]
+def _ask(
+    base_url: str, case: Case, timeout_s: float, tls: ssl.SSLContext, opened: list[httpcore.NetworkStream]
 ) -> list[httpx.Response]:
     """Return the answers; each connection that is opened is noted in `opened`.
 
-    Raises httpx.HTTPError, and trio.TooSlowError for an answer that comes too slowly: httpx's own time-outs
-    bound the wait for the next byte, and a byte a second would last for ever. A server may refuse a body that
-    it has not read, and close: asyncio, unlike Trio, throws an answer away where sending the rest fails.
+    Raises httpx.HTTPError, and TimeoutError for an answer that comes too slowly. A server may refuse a body
+    that it has not read, and close: the blocking client reads that answer, where those of asyncio and Trio
+    throw it away once the rest can't be sent.
     """
 
-    async def watch(event: str, _details: object) -> None:
+    def watch(event: str, details: Mapping[str, Any]) -> None:
         if event == "connection.connect_tcp.complete":
-            opened.append(event)
+            opened.append(details["return_value"])
+        elif event == "connection.start_tls.complete":
+            opened[-1] = details["return_value"]
 
     answers = []
     base = base_url.replace("https:", "http:") if case.plain else base_url
-    way = httpx.AsyncHTTPTransport(trust_env=False, verify=tls, local_address=case.client)
-    async with httpx.AsyncClient(timeout=timeout_s, trust_env=False, transport=way) as client:
+    way = httpx.HTTPTransport(trust_env=False, verify=tls, local_address=case.client)
+    with httpx.Client(timeout=timeout_s, trust_env=False, transport=way) as client:
         for _ in range(case.times + (case.then is not None)):
-            with trio.fail_after(timeout_s):
+            with _within(timeout_s, opened):
                 answers.append(
-                    await client.request(
+                    client.request(
                         case.method,
                         base.rstrip("/") + case.path,  # joined here: httpx would tidy the path
                         headers=dict(case.headers),
@@ -159,6 +165,33 @@ async def _ask(
                     )
                 )
     return answers
+
+
+@contextmanager
+def _within(seconds: float, opened: Sequence[httpcore.NetworkStream]) -> Iterator[None]:
+    """Break the connections off after a time, and raise TimeoutError then.
+
+    httpx's own time-outs bound the wait for the next byte, and a byte a second would last for ever.
+    """
+    late = threading.Event()
+
+    def end() -> None:
+        late.set()
+        for stream in tuple(opened):
+            with suppress(OSError):  # it has ended
+                stream.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(seconds, end)
+    timer.start()
+    try:
+        yield
+    except httpx.HTTPError as error:
+        if late.is_set():
+            raise TimeoutError from error
+        raise
+    finally:
+        timer.cancel()
+        timer.join()
 
 
 def _compare(expect: Expectation, answer: httpx.Response, turn: int) -> list[str]:

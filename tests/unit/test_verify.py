@@ -1,16 +1,21 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import re
+import ssl
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import trustme
 from scripted import Peer, serving, silent_port
 
 from harness.ground.errors import UsageError
 from harness.lifecycle.matching import differences
 from harness.lifecycle.verify import due_from, for_endpoints, verify
+from harness.machine.services.tls import CA_FILE
 from harness.records.contract import load_cases
 from harness.records.manifest import find_scenarios, load_variant
 
@@ -100,7 +105,8 @@ def test_what_is_told_without_tls_is_seen(answer: bytes, good: bool) -> None:
     assert result.passed is good, result
 
 
-def test_an_answer_that_comes_before_the_request_is_whole_is_read() -> None:
+@pytest.mark.parametrize("by_tls", [False, True])
+def test_an_answer_that_comes_before_the_request_is_whole_is_read(by_tls: bool, tmp_path: Path) -> None:
     """A server may refuse a body that it has not read, and close: its answer counts, not the sending."""
     (case,) = [
         one for one in load_cases(CONTRACT) if one.name == "generate: a body of 1 MiB and a byte is too large"
@@ -115,9 +121,30 @@ def test_an_answer_that_comes_before_the_request_is_whole_is_read() -> None:
         peer.send(head.encode() + answer)
         peer.socket.close()
 
-    with serving(script) as server:
-        (result,) = verify(server.url, [case])
+    authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    with serving(script, tls=context if by_tls else None) as server:
+        (result,) = verify(server.url, [case], variables={CA_FILE: str(tmp_path / "ca.pem")})
     assert result.passed, result
+
+
+@pytest.mark.parametrize("part", [b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n"])
+def test_an_answer_without_end_is_given_up(part: bytes) -> None:
+    """A server that sends a byte now and then, in its head or its body, is told when its time is over."""
+    (case,) = [one for one in load_cases(CONTRACT) if one.name == "healthz: says ok"]
+
+    def script(peer: Peer) -> None:
+        peer.request()
+        peer.send(part)
+        with contextlib.suppress(OSError):
+            while True:
+                peer.send(b"x")
+                time.sleep(0.02)
+
+    with serving(script) as server:
+        (result,) = verify(server.url, [case], timeout_s=0.5)
+    assert result.difference == "no answer: not whole within 0.5 s"
 
 
 def test_cases_can_be_narrowed_to_endpoints() -> None:
