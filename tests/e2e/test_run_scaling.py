@@ -9,7 +9,7 @@ from parties import as_root
 from running import APPS, Home
 
 pytestmark = [as_root, pytest.mark.slow, pytest.mark.alone]
-USERS = (2, 8, 32)
+USERS = (2, 8, 128)
 CAPS = {"plain": 1.0, "plain[cpus=0.1]": 0.1, "plain[cpus=0.15]": 0.15}
 """Those of the capped rows are less than many users would use: 0.18 CPUs, where the machine is quick."""
 SUITE = """
@@ -27,7 +27,7 @@ profile = "closed"
 users = 8
 [[load]]
 profile = "closed"
-users = 32
+users = 128
 [[matrix]]
 variants = ["plain"]
 settings.cpus = [0.1, 0.15]
@@ -87,6 +87,6 @@ def test_each_row_has_its_own_cap(tmp_path: Path) -> None:
         assert curve["fit"] is None
         assert "6 are needed" in curve["no_fit"] or curve["no_fit"] == "no level has a valid trial"
     shown = home.do("show").output
-    assert "hello (closed, 2 to 32 users): Scaling" in shown
+    assert "hello (closed, 2 to 128 users): Scaling" in shown
     report = home.do("report", "--format", "csv").output
     assert "scaling.csv" in report
