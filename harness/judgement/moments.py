@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from harness.ground.observations import TrialRecord
+from harness.judgement.figures import MIB
 from harness.records.run import Columns
 
-MIB = 1 << 20
 SERIES = ("second", "requests", "errors", "response_p50_ms", "response_p99_ms")
 SAMPLED = ("party", "at_s", "cpu_s", "anon_bytes", "periods", "throttled_periods")
 _Floats = np.ndarray[tuple[Any, ...], np.dtype[np.float64]]
@@ -35,7 +35,7 @@ class Moment:
 def moments(record: TrialRecord, series: Columns, samples: Columns) -> Mapping[int, Moment]:
     """Return each second that has answers, by its number; 0 is the window's first.
 
-    `series` and `samples` are the trial's, with the columns `SERIES` and `SAMPLED`.
+    `series` and `samples` are the trial's, with the columns `SERIES` and `SAMPLED`; None was not stored.
     The SUT is sampled in the window alone. A second that the window's end cuts short counts as what it is:
     the rate is over its part.
     """
@@ -48,8 +48,13 @@ def moments(record: TrialRecord, series: Columns, samples: Columns) -> Mapping[i
     for second, requests, errors, p50_ms, p99_ms in zip(*(series[name] for name in SERIES), strict=True):
         span_s = min(1.0, window_s - second)
         if span_s > 0:
-            rates = requests / span_s, errors / span_s
-            found[second] = Moment(*rates, _known(p50_ms), _known(p99_ms), **sut.get(second, {}))
+            found[second] = Moment(
+                None if requests is None else requests / span_s,
+                None if errors is None else errors / span_s,
+                _known(p50_ms),
+                _known(p99_ms),
+                **sut.get(second, {}),
+            )
     return found
 
 

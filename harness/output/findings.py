@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.ground.model import Severity
@@ -15,7 +15,7 @@ _SEVERITIES: tuple[Severity, ...] = ("invalid", "warning", "note")
 _OF_THE_MACHINE = frozenset({"host-noise"})
 """Rules whose reasons name what else ran, which says nothing of the cell: they are told together."""
 _MOST_PLACES = 4
-"""Of a finding, that a line names."""
+"""Of a finding, that are named at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,15 @@ class SharedFinding:
         """Each cell once: what was found of the machine has several reasons in one."""
         by_key = {(one.scenario, one.load, one.variant.label): one for one, _ in self.members}
         return tuple(by_key.values())
+
+    @property
+    def places(self) -> Mapping[str, int]:
+        """Each scenario with a variant, and under how many loads."""
+        return Counter(f"{cell.scenario} · {wording.variant(cell.variant)}" for cell in self.cells)
+
+    def counted(self, of: int) -> str:
+        """Return `7 of 50 cells`, with `of` all cells of the run; empty where the places are few."""
+        return f"{len(self.cells)} of {of} cells" if len(self.places) > _MOST_PLACES else ""
 
 
 def shared_findings(summary: Summary) -> tuple[SharedFinding, ...]:
@@ -55,20 +64,18 @@ def in_words(summary: Summary) -> Iterator[str]:
     broken = {(one.code, one.threshold) for one in shared if not one.remedy.startswith(NOT_CHECKED)}
     bounds = Counter(code for code, _ in broken)
     for found in shared:
-        where = _where(found.cells, len(summary.cells))
+        where = _where(found, len(summary.cells))
         several = bounds[found.code] > 1 and (found.code, found.threshold) in broken
         bound = f", bound: {found.threshold}" if several else ""
         yield f"{found.severity}: {found.code}{bound} ({where}): {found.remedy}"
 
 
-def _where(cells: Sequence[CellSummary], of: int) -> str:
+def _where(found: SharedFinding, of: int) -> str:
     """Return the places of some of all cells, or how many they are; the report names them all."""
-    if len(cells) == of:
+    if len(found.cells) == of:
         return "all cells"
-    places = Counter(f"{cell.scenario} · {wording.variant(cell.variant)}" for cell in cells)
-    if len(places) > _MOST_PLACES:
-        return f"{len(cells)} of {of} cells"
-    return ", ".join(f"{place} ({count} loads)" if count > 1 else place for place, count in places.items())
+    told = (f"{place} ({count} loads)" if count > 1 else place for place, count in found.places.items())
+    return found.counted(of) or ", ".join(told)
 
 
 def _remedy(members: Sequence[tuple[CellSummary, CellFinding]]) -> str:

@@ -232,6 +232,15 @@ def test_a_trial_without_a_window_has_no_moments() -> None:
     assert moments(record, one.series(*SERIES), one.samples(*SAMPLED)) == {}
 
 
+def test_a_column_that_was_not_stored_is_not_measured() -> None:
+    """Of a series without errors, as a damaged one, each second has its rate, and no errors."""
+    (one, *_) = synthetic.run(scenarios=("hello",), twin=None, blocks=1).trials
+    series = one.series(*SERIES)
+    made = moments(one.record, {**series, "errors": [None] * len(series["second"])}, one.samples(*SAMPLED))
+    assert made[0].requests_per_s
+    assert {moment.errors_per_s for moment in made.values()} == {None}
+
+
 def test_nothing_measured_nothing_drawn() -> None:
     """A run without a trial has no charts."""
     assert drawn(replace(synthetic.run(scenarios=("hello",)), trials=())) == []

@@ -86,7 +86,7 @@ def test_a_place_is_told_once_for_all_its_loads() -> None:
 
 
 def test_a_line_stays_short() -> None:
-    """Of more than four places a line tells how many there are; the report's table names them all."""
+    """Of more than four places a line tells how many there are; the report's table names them where asked."""
     summary = judge(recorded())
     few = CellFinding("few-blocks", "warning", 3.0, ">= 10", (), "more blocks")
     for many in (4, 5):
@@ -99,3 +99,4 @@ def test_a_line_stays_short() -> None:
         assert line.count(" · ") == (4 if many == 4 else 0), line
         (row,), _ = trust.findings(told)
         assert row.where.count("; ") == many - 1
+        assert row.counted == (f"5 of {len(summary.cells)} cells" if many == 5 else "")

@@ -23,6 +23,8 @@ class FindingRow:
     severity: Severity
     rule: str
     where: str
+    counted: str
+    """How many cells of how many, where these are too many to be read at once."""
     figure: str
     threshold: str
     remedy: str
@@ -153,6 +155,7 @@ def _row(found: SharedFinding, all_cells: int) -> FindingRow:
         severity=found.severity,
         rule=rule.rule if rule else "",
         where=where,
+        counted="" if where == "all cells" else found.counted(all_cells),
         figure=f"{worst(figures):.3g}" if figures else wording.NOT_MEASURED,
         threshold=wording.plain(found.threshold),
         remedy=wording.plain(found.remedy),
