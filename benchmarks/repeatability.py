@@ -5,7 +5,8 @@
 The same run, several times, minutes apart: the base variants on `history`, closed, then at half of what the
 slowest can do. (Answers of `hello` are too short beside the generator's lag for a given rate.) Per variant it
 tells the runs' figures, how far they are apart (greatest over least), and the coefficient of variation of all
-trials. Takes five minutes a run.
+trials; per pair of variants the runs' ratios, paired by block, and how far these are apart. Takes five minutes
+a run.
 """
 
 from __future__ import annotations
@@ -64,12 +65,38 @@ def rows(runs: Sequence[StoredRun]) -> list[dict[str, object]]:
                     "metric": metric,
                     "variant": variant,
                     "runs": means,
-                    "apart_percent": 100 * (max(known) / min(known) - 1) if known else None,
+                    "apart_percent": _apart(known),
                     "trials": len(each),
                     "variation_percent": None if variation is None else 100 * variation,
                 }
             )
     return found
+
+
+def pairs(runs: Sequence[StoredRun]) -> list[dict[str, object]]:
+    """Return a row for each profile and pair of variants, twins left out."""
+    ratios: dict[tuple[str, str, str], list[float]] = {}
+    for made in runs:
+        for one in judge(made).comparisons:
+            if one.ratio is None or one.metric != WHAT[one.load.profile] or "#" in one.base + one.contender:
+                continue
+            ratios.setdefault((one.load.profile, one.base, one.contender), []).append(one.ratio)
+    return [
+        {
+            "profile": profile,
+            "metric": WHAT[profile],
+            "base": base,
+            "contender": contender,
+            "ratios": known,
+            "apart_percent": _apart(known),
+        }
+        for (profile, base, contender), known in ratios.items()
+    ]
+
+
+def _apart(known: Sequence[float]) -> float | None:
+    """Return by how many percent the greatest exceeds the least."""
+    return 100 * (max(known) / min(known) - 1) if known else None
 
 
 def _mean(made: StoredRun, profile: str, variant: str) -> float | None:
@@ -99,6 +126,7 @@ def main() -> None:
                 "blocks": wanted.blocks,
                 "window_s": wanted.seconds,
                 "rows": rows(runs),
+                "pairs": pairs(runs),
             }
             text = json.dumps(document, indent=1) + "\n"
             wanted.out.write_text(text, encoding="utf-8")  # each run is kept, should a later one fail

@@ -104,6 +104,13 @@ def judge(machine: Machine, users: int) -> tuple[Complaint, ...]:
             "with one CPU the load generator and the variant share it: use a machine with two or more",
         ),
         Complaint(
+            "sleep of CPUs",
+            machine.cpus_awake,
+            {True: "can be kept off", False: "can't be kept off", None: "unknown"}[machine.cpus_awake],
+            "run as root, or make /dev/cpu_dma_latency writable for you: else figures at part load hold what "
+            "waking costs, and vary more",
+        ),
+        Complaint(
             "memory",
             machine.memory_bytes >= 2 * _GIB,
             f"{format_size(machine.memory_bytes)} available",

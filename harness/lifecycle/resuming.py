@@ -14,7 +14,7 @@ from harness.records.manifest import MANIFEST, load_variant
 from harness.records.run import StoredRun
 from harness.records.wishes import base_of, named
 
-_SAME = ("cpu_model", "architecture", "cpus_usable", "memory_bytes", "kernel", "python")
+_SAME = ("cpu_model", "architecture", "cpus_usable", "memory_bytes", "cpus_awake", "kernel", "python")
 """What makes trials of two moments comparable, by the fingerprint's names."""
 
 

@@ -16,6 +16,7 @@ from harness.lifecycle.steps import Second, Tell
 from harness.lifecycle.sut import Sut, SutDidNotStart, free_port
 from harness.machine.backends.backend import Party
 from harness.machine.generator import Generator
+from harness.machine.idling import kept_awake
 from harness.machine.sampling import Sampler, resident_bytes
 from harness.records.store import write_parquet
 
@@ -88,7 +89,7 @@ def measure(
             idle_bytes=resident_bytes(idle.counters),
             caps_enforced=sut.party.caps_enforced,
         )
-        with beside(sut.party):
+        with beside(sut.party), kept_awake():
             driven = _drive(bench, trial, sut, scratch, tell, ready)
         return replace(driven, sut_lost=len(set(idle.pids) - set(sut.party.look().pids)))
     finally:

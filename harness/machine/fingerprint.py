@@ -16,6 +16,7 @@ import harness
 from harness.ground import process
 from harness.ground.errors import EnvironmentUnfit
 from harness.machine import interpreters
+from harness.machine.idling import can_stay_awake
 
 PROJECT = Path(harness.__file__).resolve().parent.parent
 
@@ -57,6 +58,8 @@ class Fingerprint:
     """The frequency governors of all CPUs, comma-separated."""
     turbo: bool | None
     """Whether a CPU may clock past its nominal frequency."""
+    cpus_awake: bool | None
+    """Whether trials keep CPUs from sleeping; see `idling`."""
     clock_source: str | None
     python: str | None
     """The harness's own interpreter and its version."""
@@ -94,6 +97,7 @@ def fingerprint(
         cgroup=_cgroup(root),
         governor=_governor(root),
         turbo=_turbo(root),
+        cpus_awake=can_stay_awake(root),
         clock_source=_line(root / "sys/devices/system/clocksource/clocksource0/current_clocksource"),
         python=f"{platform.python_implementation()} {platform.python_version()}",
         python_optimised=None if own is None else own.optimised,

@@ -17,6 +17,7 @@ from harness.ground.errors import EnvironmentUnfit
 from harness.machine import engine, interpreters
 from harness.machine.backends import cgroup
 from harness.machine.environments import cache_folder
+from harness.machine.idling import can_stay_awake
 from harness.machine.placement import usable_cpus
 from harness.machine.services.postgres_binaries import choose_binaries
 from harness.machine.services.postgres_database import VARIABLE
@@ -34,6 +35,8 @@ class Machine:
     optimised: bool | None
     dont_write_bytecode: bool
     cpus: int
+    cpus_awake: bool | None
+    """CPUs can be kept from sleeping."""
     memory_bytes: int
     descriptors: int | None
     """The hard limit of open files; None where there is none."""
@@ -71,6 +74,7 @@ def look(results: Path, clock: Clock | None = None, root: Path = Path("/")) -> M
         optimised=None if own is None else own.optimised,
         dont_write_bytecode=bool(os.environ.get("PYTHONDONTWRITEBYTECODE")),
         cpus=len(usable_cpus(root)),
+        cpus_awake=can_stay_awake(root),
         memory_bytes=psutil.virtual_memory().available,
         descriptors=None if hard == resource.RLIM_INFINITY else hard,
         rooms=tuple((str(folder), _free(folder)) for folder in (results.absolute(), cache_folder())),

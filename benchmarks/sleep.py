@@ -1,0 +1,99 @@
+"""What CPUs that fall asleep between requests do to the CPU time of a request at part load.
+
+    .venv/bin/python benchmarks/sleep.py --out benchmarks/results/sleep.json
+
+The base variants on `history` at one rate that leaves each CPU idle for half of the time or more, in rounds:
+once as ever, once where the device that keeps CPUs awake can't be opened (Linux, as root). Per variant it tells
+the mean CPU time of a request and its coefficient of variation over all valid trials. Takes seven minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import fmean
+
+from harness.ground.errors import VariantFailed
+from harness.ground.stats import coefficient_of_variation
+from harness.judgement.judge import measured
+from harness.judgement.trials import judge_trials
+from harness.machine.fingerprint import fingerprint
+from harness.machine.idling import DEVICE
+from harness.records.run import StoredRun
+from harness.records.store import Results
+
+RATE_PER_S = 350
+_CLOSED = f'mount --bind /{DEVICE} /{DEVICE} && mount -o remount,bind,nodev /{DEVICE} && exec "$@"'
+"""In a mount namespace of its own: no device can be opened where this one is."""
+PREFIX = {"awake": (), "asleep": ("unshare", "--mount", "sh", "-c", _CLOSED, "sh")}
+
+
+def run(prefix: Sequence[str], results: Path, blocks: int, seconds: int) -> StoredRun:
+    """Measure once; ends with its exit code where it can't be done."""
+    webdyno = Path(sys.executable).with_name("webdyno")
+    command = [*prefix, str(webdyno), "run", "--scenario", "history", "--profile", "rate"]
+    command += ["--rate", str(RATE_PER_S), "--blocks", str(blocks), "--seconds", str(seconds)]
+    command += ["--backend", "cgroup", "--results", str(results)]
+    ended = subprocess.run(command, check=False, stdout=subprocess.DEVNULL)
+    if ended.returncode not in (0, VariantFailed.exit_code):  # of invalid trials the others count
+        raise SystemExit(ended.returncode)
+    return Results(results).find("latest")
+
+
+def rows(runs: Mapping[str, Sequence[StoredRun]]) -> list[dict[str, object]]:
+    """Return a row for each state of the CPUs and variant."""
+    found: dict[tuple[str, str], list[float]] = {}
+    for cpus, of_state in runs.items():
+        for one in (measured(trial) for made in of_state for trial in judge_trials(made)):
+            value = one.metrics["cpu.us_per_request"]
+            if one.valid and value is not None:
+                found.setdefault((one.cell.variant, cpus), []).append(value)
+    return [
+        {
+            "variant": variant,
+            "cpus": cpus,
+            "trials": len(values),
+            "us_per_request": fmean(values),
+            "variation_percent": 100 * variation if (variation := coefficient_of_variation(values)) else None,
+        }
+        for (variant, cpus), values in sorted(found.items())
+    ]
+
+
+def main() -> None:
+    """Measure; write and show what was found."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--blocks", type=int, default=2)
+    parser.add_argument("--seconds", type=int, default=6)
+    parser.add_argument("--out", type=Path, required=True)
+    wanted = parser.parse_args()
+    runs: dict[str, list[StoredRun]] = {cpus: [] for cpus in PREFIX}
+    with tempfile.TemporaryDirectory() as folder:
+        for _ in range(wanted.rounds):
+            for cpus, prefix in PREFIX.items():
+                made = run(prefix, Path(folder, cpus), wanted.blocks, wanted.seconds)
+                if made.fingerprint["cpus_awake"] is not (cpus == "awake"):
+                    raise SystemExit(f"CPUs could not be {cpus} here")
+                runs[cpus].append(made)
+        found = rows(runs)
+    document = {
+        "when": datetime.now(UTC).isoformat(timespec="seconds"),
+        "cpu": fingerprint().cpu_model,
+        "rate_per_s": RATE_PER_S,
+        "window_s": wanted.seconds,
+        "rows": found,
+    }
+    text = json.dumps(document, indent=1) + "\n"
+    wanted.out.write_text(text, encoding="utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
