@@ -2,11 +2,10 @@
 
     .venv/bin/python benchmarks/repeatability.py --out benchmarks/results/repeatability.json
 
-The same run, several times, minutes apart: the base variants on `history`, closed, then at half of what the
-slowest can do. (Answers of `hello` are too short beside the generator's lag for a given rate.) Per variant it
-tells the runs' figures, how far they are apart (greatest over least), and the coefficient of variation of all
-trials; per pair of variants the runs' ratios, paired by block, and how far these are apart. Takes five minutes
-a run.
+The same run, several times, minutes apart: the base variants on a scenario, closed, then at half of what the
+slowest can do. Per variant it tells the runs' figures, how far they are apart (greatest over least), and the
+coefficient of variation of all trials; per pair of variants the runs' ratios, paired by block, and how far
+these are apart. Takes eight minutes a run.
 """
 
 from __future__ import annotations
@@ -32,10 +31,10 @@ WHAT = {"closed": "requests_per_s", "rate": "cpu.us_per_request"}
 """By profile: the metric that is said to repeat."""
 
 
-def run(blocks: int, seconds: int, results: Path) -> StoredRun:
+def run(scenario: str, blocks: int, seconds: int, results: Path) -> StoredRun:
     """Measure once; ends with its exit code where it can't be done."""
     webdyno = Path(sys.executable).with_name("webdyno")
-    command = [str(webdyno), "run", "--scenario", "history", "--equal-load", "0.5", "--blocks", str(blocks)]
+    command = [str(webdyno), "run", "--scenario", scenario, "--equal-load", "0.5", "--blocks", str(blocks)]
     command += ["--seconds", str(seconds), "--backend", "cgroup", "--results", str(results)]
     print(*command, file=sys.stderr)
     ended = subprocess.run(command, check=False, stdout=subprocess.DEVNULL)
@@ -111,18 +110,20 @@ def _mean(made: StoredRun, profile: str, variant: str) -> float | None:
 def main() -> None:
     """Measure; write and show what was found."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--runs", type=int, default=4)
-    parser.add_argument("--blocks", type=int, default=3)
-    parser.add_argument("--seconds", type=int, default=6)
+    parser.add_argument("--scenario", default="history")
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--blocks", type=int, default=5)
+    parser.add_argument("--seconds", type=int, default=10)
     parser.add_argument("--out", type=Path, required=True)
     wanted = parser.parse_args()
     runs: list[StoredRun] = []
     with tempfile.TemporaryDirectory() as folder:
         for _ in range(wanted.runs):
-            runs.append(run(wanted.blocks, wanted.seconds, Path(folder)))
+            runs.append(run(wanted.scenario, wanted.blocks, wanted.seconds, Path(folder)))
             document = {
                 "when": datetime.now(UTC).isoformat(timespec="seconds"),
                 "cpu": fingerprint().cpu_model,
+                "scenario": wanted.scenario,
                 "blocks": wanted.blocks,
                 "window_s": wanted.seconds,
                 "rows": rows(runs),

@@ -2,9 +2,10 @@
 
     .venv/bin/python benchmarks/sleep.py --out benchmarks/results/sleep.json
 
-The base variants on `history` at one rate that leaves each CPU idle for half of the time or more, in rounds:
-once as ever, once where the device that keeps CPUs awake can't be opened (Linux, as root). Per variant it tells
-the mean CPU time of a request and its coefficient of variation over all valid trials. Takes seven minutes.
+The base variants on `history` at one rate that leaves the SUT's CPU idle for a third of the time or more, in
+rounds: once as ever, once where the device that keeps CPUs awake can't be opened (Linux, as root). Per
+variant it tells the mean CPU time of a request and its coefficient of variation over all valid trials. Takes
+eight minutes.
 """
 
 from __future__ import annotations

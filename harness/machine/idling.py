@@ -1,9 +1,9 @@
 """CPUs kept from sleeping while a trial goes on.
 
 At part load a CPU falls asleep between requests. What waking costs depends on the depth of its sleep, on its
-clock, and on a virtual machine on the hypervisor and who else it serves: the CPU time of one and the same
-request varied by 15 % from trial to trial with sleep and by 5 % without (docs/method.md#sleep). The kernel
-offers a way to ask for no sleep, which it withdraws by itself when whoever asked is gone, however it went:
+clock, and on a virtual machine on the hypervisor and whom else it serves; it was 11 to 25 % of a request's
+CPU time (docs/method.md#sleep). The kernel offers a way to ask for no sleep, which it withdraws by itself
+when whoever asked is gone, however it went:
 https://docs.kernel.org/power/pm_qos_interface.html
 """
 
@@ -21,7 +21,7 @@ _NO_LATENCY = struct.pack("=i", 0)
 
 
 def can_stay_awake(root: Path = Path("/")) -> bool | None:
-    """Tell whether we may keep CPUs awake here; None where no device tells, as on other systems than Linux."""
+    """Tell whether we may keep CPUs awake here; None where no device tells, as outside Linux."""
     try:
         os.close(_open(root))
     except FileNotFoundError:
