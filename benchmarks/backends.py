@@ -12,20 +12,19 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from harness.ground.errors import VariantFailed
+from real_run import run
+
 from harness.ground.stats import paired_ratio
 from harness.judgement.comparison import name_of
 from harness.judgement.judge import measured
 from harness.judgement.trials import judge_trials
 from harness.machine.fingerprint import fingerprint
-from harness.records.store import Results
+from harness.records.run import StoredRun
 
 BACKENDS = ("cgroup", "docker")
 METRICS = ("requests_per_s", "cpu.us_per_request", "memory_mib.mean")
@@ -33,24 +32,9 @@ Figures = dict[tuple[str, str], dict[str, float | None]]
 """By scenario and variant: the metrics of a valid trial."""
 
 
-def run(backend: str, seed: int, scenarios: Sequence[str], seconds: int, results: Path) -> str:
-    """Measure one block; return the run's id. Ends with its exit code where it can't be done."""
-    webdyno = Path(sys.executable).with_name("webdyno")
-    command = [str(webdyno), "run", "--backend", backend, "--blocks", "1", "--seed", str(seed)]
-    command += ["--seconds", str(seconds), "--results", str(results)]
-    command += [word for scenario in scenarios for word in ("--scenario", scenario)]
-    print(*command, file=sys.stderr)
-    before = {path.name for path in results.iterdir()}
-    ended = subprocess.run(command, check=False, stdout=subprocess.DEVNULL)
-    if ended.returncode not in (0, VariantFailed.exit_code):  # of invalid trials the others count
-        raise SystemExit(ended.returncode)
-    (made,) = {path.name for path in results.iterdir() if (path / "run.json").exists()} - before
-    return made
-
-
-def figures(results: Path, made: str) -> tuple[Figures, dict[str, str]]:
+def figures(made: StoredRun) -> tuple[Figures, dict[str, str]]:
     """Return a run's figures, and the version of Python that each variant ran on."""
-    judged = judge_trials(Results(results).find(made))
+    judged = judge_trials(made)
     records = [one.stored.record for one in judged]
     found: Figures = {}
     for one in judged:
@@ -83,15 +67,17 @@ def main() -> None:
     parser.add_argument("--scenario", action="append")
     parser.add_argument("--out", type=Path, required=True)
     wanted = parser.parse_args()
+    chosen = wanted.scenario or ["hello", "history"]
+    scenarios = [word for scenario in chosen for word in ("--scenario", scenario)]
     rounds: list[dict[str, Figures]] = []
     versions: dict[str, dict[str, str]] = {}
     with tempfile.TemporaryDirectory() as folder:
         for number in range(wanted.rounds):
             found: dict[str, Figures] = {}
             for backend in BACKENDS if number % 2 else reversed(BACKENDS):
-                results = Path(folder)
-                made = run(backend, number, wanted.scenario or ["hello", "history"], wanted.seconds, results)
-                found[backend], versions[backend] = figures(results, made)
+                asked = ("--backend", backend, "--blocks", "1", "--seed", str(number), *scenarios)
+                made = run(*asked, "--seconds", str(wanted.seconds), results=Path(folder))
+                found[backend], versions[backend] = figures(made)
             rounds.append(found)
             document = {
                 "when": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -10,15 +10,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
+from real_run import run
+
 from harness.judgement.judge import judge
 from harness.machine.fingerprint import fingerprint
-from harness.records.store import Results
 
 NODE, STARLETTE = "node-http", "starlette-uvicorn"
 CPUS = "0.5"
@@ -30,14 +29,10 @@ def main() -> None:
     parser.add_argument("--blocks", type=int, default=5)
     parser.add_argument("--out", type=Path, required=True)
     wanted = parser.parse_args()
-    webdyno = Path(sys.executable).with_name("webdyno")
-    command = [str(webdyno), "run", "--variant", NODE, "--variant", STARLETTE, "--scenario", "validate"]
-    command += ["--cpus", CPUS, "--blocks", str(wanted.blocks), "--backend", "cgroup"]
+    both = ("--variant", NODE, "--variant", STARLETTE, "--scenario", "validate")
+    caps = ("--cpus", CPUS, "--backend", "cgroup")
     with tempfile.TemporaryDirectory() as folder:
-        ended = subprocess.run([*command, "--results", folder], check=False, stdout=subprocess.DEVNULL)
-        if ended.returncode:
-            raise SystemExit(ended.returncode)
-        summary = judge(Results(Path(folder)).find("latest"))
+        summary = judge(run(*both, *caps, "--blocks", str(wanted.blocks), results=Path(folder)))
     (pair,) = [
         one
         for one in summary.comparisons

@@ -12,35 +12,21 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from harness.ground.errors import VariantFailed
+from real_run import run
+
 from harness.ground.stats import coefficient_of_variation
 from harness.judgement.judge import judge, measured
 from harness.judgement.trials import judge_trials
 from harness.machine.fingerprint import fingerprint
 from harness.records.run import StoredRun
-from harness.records.store import Results
 
 WHAT = {"closed": "requests_per_s", "rate": "cpu.us_per_request"}
 """By profile: the metric that is said to repeat."""
-
-
-def run(scenario: str, blocks: int, seconds: int, results: Path) -> StoredRun:
-    """Measure once; ends with its exit code where it can't be done."""
-    webdyno = Path(sys.executable).with_name("webdyno")
-    command = [str(webdyno), "run", "--scenario", scenario, "--equal-load", "0.5", "--blocks", str(blocks)]
-    command += ["--seconds", str(seconds), "--backend", "cgroup", "--results", str(results)]
-    print(*command, file=sys.stderr)
-    ended = subprocess.run(command, check=False, stdout=subprocess.DEVNULL)
-    if ended.returncode not in (0, VariantFailed.exit_code):  # of invalid trials the others count
-        raise SystemExit(ended.returncode)
-    return Results(results).find("latest")
 
 
 def rows(runs: Sequence[StoredRun]) -> list[dict[str, object]]:
@@ -116,10 +102,12 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=10)
     parser.add_argument("--out", type=Path, required=True)
     wanted = parser.parse_args()
+    asked = ["--scenario", wanted.scenario, "--equal-load", "0.5", "--backend", "cgroup"]
+    asked += ["--blocks", str(wanted.blocks), "--seconds", str(wanted.seconds)]
     runs: list[StoredRun] = []
     with tempfile.TemporaryDirectory() as folder:
         for _ in range(wanted.runs):
-            runs.append(run(wanted.scenario, wanted.blocks, wanted.seconds, Path(folder)))
+            runs.append(run(*asked, results=Path(folder)))
             document = {
                 "when": datetime.now(UTC).isoformat(timespec="seconds"),
                 "cpu": fingerprint().cpu_model,

@@ -12,39 +12,25 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import fmean
 
-from harness.ground.errors import VariantFailed
+from real_run import run
+
 from harness.ground.stats import coefficient_of_variation
 from harness.judgement.judge import measured
 from harness.judgement.trials import judge_trials
 from harness.machine.fingerprint import fingerprint
 from harness.machine.idling import DEVICE
 from harness.records.run import StoredRun
-from harness.records.store import Results
 
 RATE_PER_S = 350
 _CLOSED = f'mount --bind /{DEVICE} /{DEVICE} && mount -o remount,bind,nodev /{DEVICE} && exec "$@"'
 """In a mount namespace of its own: no device can be opened where this one is."""
 PREFIX = {"awake": (), "asleep": ("unshare", "--mount", "sh", "-c", _CLOSED, "sh")}
-
-
-def run(prefix: Sequence[str], results: Path, blocks: int, seconds: int) -> StoredRun:
-    """Measure once; ends with its exit code where it can't be done."""
-    webdyno = Path(sys.executable).with_name("webdyno")
-    command = [*prefix, str(webdyno), "run", "--scenario", "history", "--profile", "rate"]
-    command += ["--rate", str(RATE_PER_S), "--blocks", str(blocks), "--seconds", str(seconds)]
-    command += ["--backend", "cgroup", "--results", str(results)]
-    ended = subprocess.run(command, check=False, stdout=subprocess.DEVNULL)
-    if ended.returncode not in (0, VariantFailed.exit_code):  # of invalid trials the others count
-        raise SystemExit(ended.returncode)
-    return Results(results).find("latest")
 
 
 def rows(runs: Mapping[str, Sequence[StoredRun]]) -> list[dict[str, object]]:
@@ -75,11 +61,13 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=6)
     parser.add_argument("--out", type=Path, required=True)
     wanted = parser.parse_args()
+    asked = ["--scenario", "history", "--profile", "rate", "--rate", str(RATE_PER_S), "--backend", "cgroup"]
+    asked += ["--blocks", str(wanted.blocks), "--seconds", str(wanted.seconds)]
     runs: dict[str, list[StoredRun]] = {cpus: [] for cpus in PREFIX}
     with tempfile.TemporaryDirectory() as folder:
         for _ in range(wanted.rounds):
             for cpus, prefix in PREFIX.items():
-                made = run(prefix, Path(folder, cpus), wanted.blocks, wanted.seconds)
+                made = run(*asked, results=Path(folder, cpus), prefix=prefix)
                 if made.fingerprint["cpus_awake"] is not (cpus == "awake"):
                     raise SystemExit(f"CPUs could not be {cpus} here")
                 runs[cpus].append(made)
