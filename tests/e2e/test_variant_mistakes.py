@@ -90,7 +90,7 @@ SOON = [
     ),
     Mistake(
         "forks without end",
-        "f() {{ f | f & }}; f; sleep 1; exit 5 # {port}",
+        "sleep 60 & f() {{ f | f & }}; f; sleep 1; exit 5 # {port}",
         ("ended with status", "other processes behind"),
     ),
 ]
