@@ -1,4 +1,4 @@
-"""How well runs agree: requests/s under a closed load, CPU time a request at one rate for all.
+"""How well runs agree: requests/s, closed, and CPU time a request at one rate, in µs and in yardsticks.
 
     .venv/bin/python benchmarks/repeatability.py --out benchmarks/results/repeatability.json
 
@@ -15,6 +15,7 @@ import json
 import tempfile
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from operator import attrgetter
 from pathlib import Path
 
 from real_run import run
@@ -24,18 +25,23 @@ from harness.judgement.judge import judge, measured
 from harness.judgement.trials import judge_trials
 from harness.machine.fingerprint import fingerprint
 from harness.records.run import StoredRun
+from harness.records.summary import Figure
 
-WHAT = {"closed": "requests_per_s", "rate": "cpu.us_per_request"}
-"""By profile: the metric that is said to repeat."""
+WHAT = (
+    ("closed", "requests_per_s"),
+    ("rate", "cpu.us_per_request"),
+    ("rate", "cpu.yardsticks_per_request"),
+)
+"""The metrics that are said to repeat, each after its profile."""
 
 
 def rows(runs: Sequence[StoredRun]) -> list[dict[str, object]]:
-    """Return a row for each profile and variant."""
+    """Return a row for each metric and variant."""
     found: list[dict[str, object]] = []
     trials = [measured(one) for made in runs for one in judge_trials(made)]
-    for profile, metric in WHAT.items():
+    for profile, metric in WHAT:
         for variant in sorted({one.cell.variant for one in trials}):
-            means = [_mean(made, profile, variant) for made in runs]
+            means = [_mean(made, profile, metric, variant) for made in runs]
             each = [
                 value
                 for one in trials
@@ -59,23 +65,24 @@ def rows(runs: Sequence[StoredRun]) -> list[dict[str, object]]:
 
 
 def pairs(runs: Sequence[StoredRun]) -> list[dict[str, object]]:
-    """Return a row for each profile and pair of variants, twins left out."""
-    ratios: dict[tuple[str, str, str], list[float]] = {}
+    """Return a row for each metric and pair of variants, twins left out."""
+    ratios: dict[tuple[str, str, str, str], list[float]] = {}
     for made in runs:
         for one in judge(made).comparisons:
-            if one.ratio is None or one.metric != WHAT[one.load.profile] or "#" in one.base + one.contender:
+            asked = (one.load.profile, one.metric)
+            if one.ratio is None or asked not in WHAT or "#" in one.base + one.contender:
                 continue
-            ratios.setdefault((one.load.profile, one.base, one.contender), []).append(one.ratio)
+            ratios.setdefault((*asked, one.base, one.contender), []).append(one.ratio)
     return [
         {
             "profile": profile,
-            "metric": WHAT[profile],
+            "metric": metric,
             "base": base,
             "contender": contender,
             "ratios": known,
             "apart_percent": _apart(known),
         }
-        for (profile, base, contender), known in ratios.items()
+        for (profile, metric, base, contender), known in ratios.items()
     ]
 
 
@@ -84,11 +91,11 @@ def _apart(known: Sequence[float]) -> float | None:
     return 100 * (max(known) / min(known) - 1) if known else None
 
 
-def _mean(made: StoredRun, profile: str, variant: str) -> float | None:
+def _mean(made: StoredRun, profile: str, metric: str, variant: str) -> float | None:
     """Return a run's figure of a variant, twins left out."""
     for cell in judge(made).cells:
         if (cell.load.profile, cell.variant.label) == (profile, variant):
-            figure = cell.requests_per_s if profile == "closed" else cell.cpu.us_per_request
+            figure: Figure | None = attrgetter(metric)(cell)
             return None if figure is None else figure.value
     return None
 

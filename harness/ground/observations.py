@@ -193,6 +193,15 @@ class SamplerRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class YardstickRecord:
+    """Pieces of fixed work that were done on the SUT's CPUs in the window."""
+
+    pieces: int
+    cpu_ns: int
+    """CPU time of all of them."""
+
+
+@dataclass(frozen=True, slots=True)
 class HostUsage:
     """What others used of the CPUs that the trial stands on, over the window."""
 
@@ -246,6 +255,8 @@ class TrialRecord:
     """Processes of the SUT that were there before the first user and gone after the last."""
     hit_rate: float | None = None
     """The share of cache hits for which the scenario is made; None where it is about no cache."""
+    yardstick: YardstickRecord | None = None
+    """None where none was laid beside, as under all loads but a given rate."""
 
 
 @dataclass(frozen=True, slots=True)

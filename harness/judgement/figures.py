@@ -6,11 +6,13 @@ from dataclasses import dataclass
 
 from harness.ground.histogram import Histogram
 from harness.ground.model import Placement
-from harness.ground.observations import Counters, TrialRecord, Usage
+from harness.ground.observations import Counters, TrialRecord, Usage, YardstickRecord
 from harness.judgement.checks.window import errors_percent, hit_share
 from harness.records.run import Columns, StoredTrial
 
 MIB = 1 << 20
+_LEAST_PIECES = 100
+"""Fewer of a yardstick's pieces have no mean to divide by."""
 PERCENTILES = {"p50": 50.0, "p90": 90.0, "p99": 99.0, "p999": 99.9}
 
 
@@ -39,6 +41,8 @@ class TrialFigures:
     cpu_percent_of_cap: float | None = None
     cpu_us_per_request: float | None = None
     """CPU time over answered requests, errors included."""
+    cpu_yardsticks_per_request: float | None = None
+    """The same, in pieces of the yardstick's work, which was done on the same CPUs in the same window."""
     throttled_percent: float | None = None
     memory_idle_mib: float | None = None
     memory_mean_mib: float | None = None
@@ -75,6 +79,7 @@ def trial_figures(trial: StoredTrial, placement: Placement, samples: Columns) ->
     cores = cores_used(sut)
     mean_mib, peak_mib = _memory(samples, window_ns / 1e9, sut)
     answered = load.requests > 0
+    cost_us = cores * window_ns / 1e3 / load.requests if cores is not None and answered else None
     scheduled = record.cell.load.rate_per_s is not None and answered
     return TrialFigures(
         requests_per_s=(load.requests - load.errors) * 1e9 / window_ns,
@@ -85,9 +90,8 @@ def trial_figures(trial: StoredTrial, placement: Placement, samples: Columns) ->
         errors_percent=errors_percent(load),
         cpu_cores=cores,
         cpu_percent_of_cap=None if cores is None else 100 * cores / placement.caps.cpus,
-        cpu_us_per_request=cores * window_ns / 1e3 / load.requests
-        if cores is not None and answered
-        else None,
+        cpu_us_per_request=cost_us,
+        cpu_yardsticks_per_request=_in_yardsticks(cost_us, record.yardstick),
         throttled_percent=_throttled_percent(sut),
         memory_idle_mib=idle,
         memory_mean_mib=mean_mib,
@@ -126,6 +130,12 @@ def services_cores(record: TrialRecord) -> float | None:
     each = [cores_used(usage) for usage in record.usage if usage.party not in ("sut", "generator")]
     known = [cores for cores in each if cores is not None]
     return sum(known) if known and len(known) == len(each) else None
+
+
+def _in_yardsticks(cost_us: float | None, yardstick: YardstickRecord | None) -> float | None:
+    if cost_us is None or yardstick is None or yardstick.pieces < _LEAST_PIECES or not yardstick.cpu_ns:
+        return None
+    return cost_us * 1e3 * yardstick.pieces / yardstick.cpu_ns
 
 
 def _latency(histogram: Histogram, sum_ns: int, requests: int, max_ns: int | None) -> Latency:

@@ -109,6 +109,7 @@ def measured(trial: JudgedTrial) -> Measured:
             "response_ms.p50": figures.response_ms.p50,
             "response_ms.p99": figures.response_ms.p99,
             "cpu.us_per_request": figures.cpu_us_per_request,
+            "cpu.yardsticks_per_request": figures.cpu_yardsticks_per_request,
             "memory_mib.mean": figures.memory_mean_mib,
         },
     )
@@ -145,6 +146,7 @@ def _summarise(
             cores=figure(lambda one: one.cpu_cores),
             percent_of_cap=figure(lambda one: one.cpu_percent_of_cap),
             us_per_request=figure(lambda one: one.cpu_us_per_request),
+            yardsticks_per_request=figure(lambda one: one.cpu_yardsticks_per_request),
             throttled_percent=figure(lambda one: one.throttled_percent),
         ),
         memory_mib=Memory(

@@ -18,6 +18,7 @@ from harness.machine.backends.backend import Party
 from harness.machine.generator import Generator
 from harness.machine.idling import kept_awake
 from harness.machine.sampling import Sampler, resident_bytes
+from harness.machine.yardstick import Yardstick
 from harness.records.store import write_parquet
 
 _SETTLE_S = 0.3
@@ -115,7 +116,10 @@ def _drive(
     )
     parties = {"sut": sut.party, "generator": generator.party}
     parties |= {service.name: service.party for service in bench.services if service.party is not None}
-    sampler = Sampler(parties, "sut", bench.clock)
+    placement = bench.job.placement.of(bench.job.variants[trial.cell.variant])
+    # Elsewhere the SUT leaves it no CPU, or a search asks how much the SUT can do with the whole.
+    yardstick = Yardstick(placement.sut_cpus if trial.cell.load.profile == "rate" else ())
+    sampler = Sampler(parties, "sut", bench.clock, ours=yardstick.pids)
     failure: str | None = None
     workers_lost = 0
     load: GeneratorRecord | None = None
@@ -129,6 +133,7 @@ def _drive(
     except EnvironmentUnfit as error:
         failure = str(error)
     finally:
+        yardstick.stop()
         generator.stop()
     end = sut.party.look()
     _write_samples(scratch / "samples.parquet", sampler)
@@ -144,8 +149,9 @@ def _drive(
         sampler=sampled,
         sut_exit=end.exit,
         oom_kills=end.counters.oom_kills,
-        host=sampler.host(bench.job.placement.of(bench.job.variants[trial.cell.variant])),
+        host=sampler.host(placement),
         workers_lost=workers_lost,
+        yardstick=yardstick.within(load.phases) if load else None,
     )
 
 

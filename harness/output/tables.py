@@ -58,6 +58,13 @@ _COLUMNS: Mapping[Kind, tuple[_Column, ...]] = {
         _Column("cores", lambda c: c.cpu.cores),
         _Column("% of cap", lambda c: c.cpu.percent_of_cap),
         _Column("µs/request", lambda c: c.cpu.us_per_request, "cpu.us_per_request", interval=True),
+        _Column(
+            "yardsticks/request",
+            lambda c: c.cpu.yardsticks_per_request,
+            "cpu.yardsticks_per_request",
+            interval=True,
+            where_present=True,
+        ),
         _Column("throttled %", lambda c: c.cpu.throttled_percent),
         _Column("cache hits %", lambda c: _in_percent(c.hit_rate), where_present=True),
     ),

@@ -76,6 +76,7 @@ METRICS = {
     "response_ms.p50": "p50",
     "response_ms.p99": "p99",
     "cpu.us_per_request": "CPU a request",
+    "cpu.yardsticks_per_request": "yardsticks a request",
     "memory_mib.mean": "mean memory",
 }
 """What the compared metrics are called."""

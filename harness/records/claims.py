@@ -23,6 +23,7 @@ UNITS: Mapping[str, Mapping[str, float]] = {
     "cpu.percent_of_cap": {"%": 1.0},
     "cpu.cores": {"cores": 1.0},
     "cpu.us_per_request": {"µs": 1.0, "ms": 1e3},
+    "cpu.yardsticks_per_request": {"yardsticks": 1.0},
     **{f"memory_mib.{name}": _SIZE for name in ("idle", "mean", "peak", "kernel_peak")},
     "errors_percent": {"%": 1.0},
     "startup_s": {"s": 1.0, "ms": 1e-3},
@@ -34,6 +35,7 @@ COMPARED = (
     "response_ms.p50",
     "response_ms.p99",
     "cpu.us_per_request",
+    "cpu.yardsticks_per_request",
     "memory_mib.mean",
 )
 """The metrics of which a run has ratios."""

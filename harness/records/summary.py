@@ -53,6 +53,8 @@ class Cpu:
     us_per_request: Figure | None
     throttled_percent: Figure | None
     """Throttled periods over all periods."""
+    yardsticks_per_request: Figure | None = None
+    """A request's CPU time over that of a piece of fixed work, done beside it; only at a given rate."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ title = "Two rates."
 variants = ["plain"]
 scenarios = ["hello"]
 blocks = 3
-window_s = 2
+window_s = 3
 warmup_s = 0.5
 [[load]]
 profile = "rate"
@@ -58,6 +58,21 @@ def test_a_rate_that_is_served_is_kept(ended: tuple[Home, Ended]) -> None:
     assert 10 < cell["service_ms"]["p50"]["value"] <= cell["response_ms"]["p50"]["value"] < 20
     assert cell["send_lag_ms"]["idle_p99"]["value"] > 0
     assert cell["limiter"] == "schedule"
+
+
+def test_a_yardstick_lies_beside(ended: tuple[Home, Ended]) -> None:
+    """Pieces of work were timed in each window, a request costs some, and none counts as others' work."""
+    home, _ = ended
+    (folder,) = home.folders()
+    records = [json.loads(path.read_bytes()) for path in folder.glob("trials/*/trial.json")]
+    assert len(records) == 6
+    for record in records:
+        pieces, cpu_ns = record["yardstick"]["pieces"], record["yardstick"]["cpu_ns"]
+        assert 20 < pieces <= 300  # one each 10 ms at most
+        assert 20_000 < cpu_ns / pieces < 20_000_000
+    assert any(record["host"]["foreign_ns"] < record["yardstick"]["cpu_ns"] for record in records)
+    assert cell_of(home, 100)["cpu"]["yardsticks_per_request"]["value"] > 0
+    assert not home.processes()
 
 
 def test_a_rate_far_above_what_is_served_is_called_so(ended: tuple[Home, Ended]) -> None:

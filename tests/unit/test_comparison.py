@@ -10,6 +10,7 @@ from harness.ground import stats
 from harness.ground.model import Cell, Load
 from harness.judgement.comparison import (
     METRICS,
+    YARDSTICKS,
     Measured,
     blocks_to_find,
     compare,
@@ -56,12 +57,12 @@ def test_the_blocks_that_an_effect_needs_come_from_the_noise() -> None:
 
 
 def test_faster_is_better_on_each_metric() -> None:
-    """A contender of twice the rate is faster on all metrics, though ratios of times are below 1."""
+    """A contender of twice the rate is faster on all metrics there, though ratios of times are below 1."""
     made = compare(trials("a", 100.0) + trials("b", 200.0, noise=NOISE[::-1]))
-    assert [c.verdict for c in made] == ["faster"] * len(METRICS)
+    assert [c.verdict for c in made] == ["faster"] * 5
     assert [round(c.ratio or 0, 6) for c in made] == [2.0, 0.5, 0.5, 0.5, 0.5]
     swapped = compare(trials("a", 200.0) + trials("b", 100.0, noise=NOISE[::-1]))
-    assert [c.verdict for c in swapped] == ["slower"] * len(METRICS)
+    assert [c.verdict for c in swapped] == ["slower"] * 5
 
 
 @pytest.mark.parametrize(
@@ -179,6 +180,17 @@ def test_a_given_rate_is_not_compared() -> None:
     ]
     assert {one.metric for one in compare(measured)} == set(METRICS) - {"requests_per_s"}
     assert (ranked_by(load), ranked_by(CLOSED)) == ("response_ms.p50", "requests_per_s")
+
+
+def test_yardsticks_are_compared_at_a_given_rate_alone() -> None:
+    """Nowhere else are they laid beside a SUT, so there nothing is said of them, not even "not measured"."""
+    load = Load("rate", 100, rate_per_s=500.0)
+    pair = trials("a", 100.0) + trials("b", 200.0)
+    given = [Measured(replace(one.cell, load=load), one.block, True, one.metrics) for one in pair]
+    made = compare(pair + given)
+    assert [(one.load.profile, one.verdict) for one in made if one.metric == YARDSTICKS] == [
+        ("rate", "faster")
+    ]
 
 
 def test_loads_lend_each_other_only_floors_of_what_both_compare() -> None:

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 import synthetic
+from synthetic import CLOSED
 
 from harness.cli.main import run_command_line
-from harness.judgement.comparison import METRICS
+from harness.judgement.comparison import METRICS, metrics_of
 from harness.judgement.history import PastRun, Series, edges_of, history, of_one_kind
 from harness.judgement.judge import judge
 from harness.output import history_tables
@@ -91,7 +92,7 @@ def test_a_planted_change_has_its_run_and_what_differed() -> None:
     """12 % fewer requests/s from the ninth run on are found there, and the version that changed with it."""
     series = {(one.variant, one.metric): one for one in looked_at(STEP)}
     assert set(series) == {
-        (name, metric) for name in ("fastapi-uvicorn", "flask-gunicorn") for metric in METRICS
+        (name, metric) for name in ("fastapi-uvicorn", "flask-gunicorn") for metric in metrics_of(CLOSED)
     }
     (step,) = series["flask-gunicorn", "requests_per_s"].steps
     assert (step.run, step.verdict) == (STEP[8].id, "slower")
@@ -107,7 +108,7 @@ def test_a_planted_change_has_its_run_and_what_differed() -> None:
 
 def test_runs_without_a_change_show_none() -> None:
     """The same runs without the planted change have no step on any metric."""
-    assert [one.steps for one in looked_at(LEVEL)] == [()] * 2 * len(METRICS)
+    assert [one.steps for one in looked_at(LEVEL)] == [()] * 2 * len(metrics_of(CLOSED))
 
 
 def test_other_suites_machines_and_unsealed_runs_stand_apart() -> None:

@@ -6,9 +6,10 @@ from synthetic import CLOSED, SyntheticTrial, with_trials
 
 from harness.ground.errors import UsageError
 from harness.ground.model import Cell
+from harness.ground.observations import TrialRecord, YardstickRecord
 from harness.judgement.figures import PERCENTILES, trial_figures
 from harness.judgement.judge import judge, planned_cells
-from harness.records.summary import CellSummary, Summary
+from harness.records.summary import CellSummary, Figure, Summary
 from harness.records.summary_json import from_json, to_json
 
 
@@ -113,6 +114,22 @@ def test_invalid_trials_enter_no_figure() -> None:
     assert errors.figure == pytest.approx(1.0, rel=0.01)
     few = [found for found in cell.findings if found.code == "few-blocks"]
     assert [(found.figure, found.trials) for found in few] == [(3.0, ())]
+
+
+def test_a_request_costs_so_many_yardsticks() -> None:
+    """7.6 s over 56000 requests are half of a piece that takes 0.27 ms; of few pieces nothing is said."""
+    record = replace(synthetic.trial_record(), yardstick=YardstickRecord(800, 217_142_858))
+
+    def told(record: TrialRecord) -> Figure | None:
+        trial = SyntheticTrial(record, times_us={142_000: 56_000})
+        return judge(with_trials(synthetic.run(), trial)).cells[0].cpu.yardsticks_per_request
+
+    found = told(record)
+    assert found is not None
+    assert found.value == pytest.approx(0.5)
+    assert told(replace(record, yardstick=YardstickRecord(99, 26_871_429))) is None
+    assert told(replace(record, yardstick=None)) is None
+    assert told(replace(record, usage=())) is None
 
 
 def test_a_cell_without_a_valid_trial_has_no_figures() -> None:

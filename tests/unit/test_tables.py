@@ -8,6 +8,7 @@ import synthetic
 from rich.console import Console
 
 from harness.ground.model import Load, Verdict
+from harness.ground.observations import YardstickRecord
 from harness.judgement.judge import judge
 from harness.output import grids, table_formats, tables, wording
 from harness.output.standings import best_of, groups
@@ -84,6 +85,21 @@ def test_hits_of_a_cache_are_a_column_where_there_are_any() -> None:
     assert made.headers[-1] == "cache hits %"
     assert {row[-1].text for row in made.rows} == {"62.0"}
     assert made.frame["cache hits % low"].tolist() == [62.0] * 3
+
+
+def test_yardsticks_are_a_column_where_they_were_laid() -> None:
+    """Beside µs a request, with their interval; elsewhere there is no such column."""
+    run = synthetic.at_a_rate(synthetic.run(scenarios=("hello",)))
+    assert "yardsticks/request" not in table("cpu", "hello", summary(run)).headers
+    laid = tuple(
+        replace(t, record=replace(t.record, yardstick=YardstickRecord(800, 320_000_000))) for t in run.trials
+    )
+    made = table("cpu", "hello", summary(replace(run, trials=laid)))
+    assert made.headers[3:5] == ("µs/request", "yardsticks/request")
+    of_one, in_us = made.frame["yardsticks/request"], made.frame["µs/request"]
+    assert (of_one * 400).tolist() == pytest.approx(in_us.tolist(), rel=1e-5)
+    assert all(made.frame["yardsticks/request low"] < of_one)
+    assert all("±" in row[4].text or "[" in row[4].text for row in made.rows)
 
 
 def test_the_best_is_marked_and_ties_are_not() -> None:

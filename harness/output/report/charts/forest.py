@@ -17,6 +17,7 @@ _KINDS: Mapping[str, Kind] = {
     "response_ms.p50": "latency",
     "response_ms.p99": "latency",
     "cpu.us_per_request": "cpu",
+    "cpu.yardsticks_per_request": "cpu",
     "memory_mib.mean": "memory",
 }
 _TITLES: Mapping[str, str] = {
@@ -24,6 +25,7 @@ _TITLES: Mapping[str, str] = {
     "response_ms.p50": "Median response time",
     "response_ms.p99": "p99 of the response time",
     "cpu.us_per_request": "CPU time a request",
+    "cpu.yardsticks_per_request": "CPU time a request, in yardsticks",
     "memory_mib.mean": "Mean memory",
 }
 _MARKS: Mapping[Verdict, Option] = {
