@@ -119,7 +119,7 @@ def _drive(
     placement = bench.job.placement.of(bench.job.variants[trial.cell.variant])
     # Elsewhere the SUT leaves it no CPU, or a search asks how much the SUT can do with the whole.
     yardstick = Yardstick(placement.sut_cpus if trial.cell.load.profile == "rate" else ())
-    sampler = Sampler(parties, "sut", bench.clock, ours=yardstick.pids)
+    sampler = Sampler(parties, "sut", bench.clock)
     failure: str | None = None
     workers_lost = 0
     load: GeneratorRecord | None = None
@@ -133,7 +133,7 @@ def _drive(
     except EnvironmentUnfit as error:
         failure = str(error)
     finally:
-        yardstick.stop()
+        yardstick.stop()  # before it is summed what others used, of whom it is none
         generator.stop()
     end = sut.party.look()
     _write_samples(scratch / "samples.parquet", sampler)

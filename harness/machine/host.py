@@ -54,23 +54,24 @@ def look(at_ns: int, root: Path = Path("/")) -> HostLook | None:
 def usage_between(
     start: HostLook | None,
     end: HostLook | None,
-    known_pids: Collection[int],
+    sut_pids: Collection[int],
     sut_cpus: Collection[int],
     watched_cpus: Collection[int],
     root: Path = Path("/"),
 ) -> HostUsage | None:
     """Return what others used between two looks; None where there was nothing to look at.
 
-    `known_pids` are the SUT's processes and those that measure it there. Any other process counts whole if it
-    may run on one of the SUT's CPUs, so the figure is an upper bound where it
+    A process counts whole if it may run on one of the SUT's CPUs, so the figure is an upper bound where it
     may run elsewhere, too. One that ended in between, or began and ended, is not seen.
     """
     if start is None or end is None:
         return None
-    known = set(known_pids)
+    elsewhere = set(sut_pids)
     spent = {key: used - start.used_ns.get(key, 0) for key, used in end.used_ns.items()}
     foreign = {
-        pid: ns for (pid, _), ns in spent.items() if ns > 0 and pid not in known and _may_use(pid, sut_cpus)
+        pid: ns
+        for (pid, _), ns in spent.items()
+        if ns > 0 and pid not in elsewhere and _may_use(pid, sut_cpus)
     }
     greatest = max(foreign, key=lambda pid: foreign[pid], default=None)
     stolen = [

@@ -48,17 +48,11 @@ class Sample:
 class Sampler:
     """Samples all parties over one window; `take_due` is to be called at least every few ms."""
 
-    def __init__(
-        self, parties: Mapping[str, Party], closely: str, clock: Clock, ours: Sequence[int] = ()
-    ) -> None:
-        """Look at the processes of the party `closely`, the SUT, one by one.
-
-        The processes `ours` are part of measuring, and no foreign ones.
-        """
+    def __init__(self, parties: Mapping[str, Party], closely: str, clock: Clock) -> None:
+        """Look at the processes of the party `closely`, the SUT, one by one."""
         self._parties = parties
         self._closely = closely
         self._clock = clock
-        self._ours = tuple(ours)
         self._processes: dict[int, psutil.Process] = {}
         self._start_ns = 0
         self._end_ns = 0
@@ -105,8 +99,7 @@ class Sampler:
             return None
         start, end = self._hosts
         watched = {*placement.sut_cpus, *placement.generator_cpus}
-        known = (*self._closely_pids, *self._ours)
-        return host.usage_between(start, end, known, placement.sut_cpus, watched)
+        return host.usage_between(start, end, self._closely_pids, placement.sut_cpus, watched)
 
     def record(self) -> SamplerRecord:
         """Return the sampler's own cost and lateness."""

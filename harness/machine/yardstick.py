@@ -39,7 +39,7 @@ class Yardstick:
 
     @property
     def pids(self) -> tuple[int, ...]:
-        """Return the process that works, for those who count what others use."""
+        """Return the process that works; none before or after."""
         return () if self._process is None else (self._process.pid,)
 
     def stop(self) -> None:

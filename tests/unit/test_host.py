@@ -44,15 +44,6 @@ def test_the_sut_itself_is_no_noise(tmp_path: Path) -> None:
     assert usage == HostUsage(8 * 10**9, 0, None, None, 0)
 
 
-def test_a_yardstick_is_no_noise(tmp_path: Path) -> None:
-    """What measures beside the SUT on its CPUs is known, as the SUT is."""
-    start = host.look(0, recorded(tmp_path / "a", {10: 0, 20: 0}))
-    root = recorded(tmp_path / "b", {10: 90, 20: 50})
-    usage = host.usage_between(start, host.look(8 * 10**9, root), [10, 20], [0], [0, 1], root)
-    assert usage is not None
-    assert usage.foreign_ns == 0
-
-
 def test_others_count_where_they_may_use_the_suts_cpus(tmp_path: Path) -> None:
     """50 ticks of a process that may run there count, 70 of one that may not do not; new ones count whole."""
     usage = between(tmp_path, {10: 0, 20: 100, 30: 0}, {10: 0, 20: 150, 30: 70, 40: 20})
