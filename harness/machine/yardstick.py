@@ -38,9 +38,9 @@ class Yardstick:
             )
 
     @property
-    def pids(self) -> tuple[int, ...]:
-        """Return the process that works; none before or after."""
-        return () if self._process is None else (self._process.pid,)
+    def pid(self) -> int | None:
+        """Return the process that works; None where there is none, or no longer."""
+        return None if self._process is None else self._process.pid
 
     def stop(self) -> None:
         """End it and hear what it did; nothing, where it does not tell."""

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -23,7 +24,7 @@ OWNER = """
 import sys, time
 from harness.machine.yardstick import Yardstick
 yardstick = Yardstick([int(sys.argv[1])])
-print(yardstick.pids[0], flush=True)
+print(yardstick.pid, flush=True)
 time.sleep(600)
 """
 
@@ -58,7 +59,8 @@ def test_what_it_did_is_told_at_its_end(cpu: int) -> None:
     """On one CPU, at the lowest priority, it works until it is stopped; the pieces' CPU time is theirs."""
     began_ns = time.monotonic_ns()
     yardstick = Yardstick([cpu])
-    (pid,) = yardstick.pids
+    pid = yardstick.pid
+    assert pid is not None
     try:
         assert until(lambda: os.sched_getscheduler(pid) == os.SCHED_IDLE)
         assert os.sched_getaffinity(pid) == {cpu}
@@ -72,7 +74,7 @@ def test_what_it_did_is_told_at_its_end(cpu: int) -> None:
     assert told is not None
     assert told.pieces > 20
     assert 20_000 < told.cpu_ns / told.pieces < 20_000_000
-    assert (yardstick.pids, yardstick.within(PHASES)) == ((), None)
+    assert (yardstick.pid, yardstick.within(PHASES)) == (None, None)
 
 
 @as_on_linux
@@ -89,14 +91,19 @@ def test_it_ends_with_whoever_started_it(cpu: int) -> None:
     finally:
         owner.kill()
         owner.communicate()
-    assert until(lambda: gone(pid), bound_s=20)
+    try:
+        assert until(lambda: gone(pid), bound_s=20)
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 @as_on_linux
 def test_a_yardstick_that_was_killed_tells_nothing(cpu: int) -> None:
     """Someone else's kill -9 costs its figure, and no more."""
     yardstick = Yardstick([cpu])
-    os.kill(yardstick.pids[0], signal.SIGKILL)
+    assert yardstick.pid is not None
+    os.kill(yardstick.pid, signal.SIGKILL)
     yardstick.stop()
     assert yardstick.within(Phases(0, 0, 2**62, 2**62)) is None
 
@@ -104,7 +111,7 @@ def test_a_yardstick_that_was_killed_tells_nothing(cpu: int) -> None:
 def test_there_is_none_where_there_is_no_place_for_it() -> None:
     """Without CPUs nothing is started; on one that can't be used nothing is told, and no error is raised."""
     nowhere, absent = Yardstick(()), Yardstick([4095])
-    assert nowhere.pids == ()
+    assert nowhere.pid is None
     for yardstick in (nowhere, absent):
         yardstick.stop()
         yardstick.stop()
