@@ -2,10 +2,10 @@
 
     .venv/bin/python benchmarks/repeatability.py --out benchmarks/results/repeatability.json
 
-The same run, several times, minutes apart: the base variants on a scenario, closed, then at half of what the
-slowest can do. Per variant it tells the runs' figures, how far they are apart (greatest over least), and the
-coefficient of variation of all trials; per pair of variants the runs' ratios, paired by block, and how far
-these are apart. Takes eight minutes a run.
+The same runs, several times, minutes apart: the base variants on a scenario, closed, then all at one rate,
+the same each time: a share of a capacity that is found anew is not. Per variant it tells the runs' figures,
+how far they are apart (greatest over least), and the coefficient of variation of all trials; per pair of
+variants the runs' ratios, paired by block, and how far these are apart. Takes ten minutes a time.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def rows(runs: Sequence[StoredRun]) -> list[dict[str, object]]:
     trials = [measured(one) for made in runs for one in judge_trials(made)]
     for profile, metric in WHAT:
         for variant in sorted({one.cell.variant for one in trials}):
-            means = [_mean(made, profile, metric, variant) for made in runs]
+            means = [_mean(made, profile, metric, variant) for made in runs if _has(made, profile)]
             each = [
                 value
                 for one in trials
@@ -91,6 +91,11 @@ def _apart(known: Sequence[float]) -> float | None:
     return 100 * (max(known) / min(known) - 1) if known else None
 
 
+def _has(made: StoredRun, profile: str) -> bool:
+    """Tell whether a run measured under a profile."""
+    return any(cell.load.profile == profile for cell in judge(made).cells)
+
+
 def _mean(made: StoredRun, profile: str, metric: str, variant: str) -> float | None:
     """Return a run's figure of a variant, twins left out."""
     for cell in judge(made).cells:
@@ -104,21 +109,24 @@ def main() -> None:
     """Measure; write and show what was found."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--scenario", default="history")
-    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--rate", type=float, default=200.0)
+    parser.add_argument("--times", type=int, default=3)
     parser.add_argument("--blocks", type=int, default=5)
-    parser.add_argument("--seconds", type=int, default=10)
+    parser.add_argument("--seconds", type=int, default=12)
     parser.add_argument("--out", type=Path, required=True)
     wanted = parser.parse_args()
-    asked = ["--scenario", wanted.scenario, "--equal-load", "0.5", "--backend", "cgroup"]
+    asked = ["--scenario", wanted.scenario, "--backend", "cgroup"]
     asked += ["--blocks", str(wanted.blocks), "--seconds", str(wanted.seconds)]
     runs: list[StoredRun] = []
     with tempfile.TemporaryDirectory() as folder:
-        for _ in range(wanted.runs):
-            runs.append(run(*asked, results=Path(folder)))
+        for _ in range(wanted.times):
+            runs.append(run(*asked, "--profile", "closed", results=Path(folder)))
+            runs.append(run(*asked, "--rate", str(wanted.rate), results=Path(folder)))
             document = {
                 "when": datetime.now(UTC).isoformat(timespec="seconds"),
                 "cpu": fingerprint().cpu_model,
                 "scenario": wanted.scenario,
+                "rate_per_s": wanted.rate,
                 "blocks": wanted.blocks,
                 "window_s": wanted.seconds,
                 "rows": rows(runs),
